@@ -1,0 +1,2 @@
+//! parvis: the edge in front of your web apps.
+fn main() {}
