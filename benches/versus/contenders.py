@@ -1,0 +1,278 @@
+"""The backend and the servers that are compared: their configurations, how they start, and the
+check that they do the same job."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import time
+
+from process import Failure, Process
+from rows import FILES, FORWARDED, SMALL
+
+START_SECONDS = 10
+HOST = "127.0.0.1"
+
+NGINX = """
+worker_processes 2;
+daemon off;
+pid @DIR/pid;
+error_log @DIR/error.log;
+@USER
+events { worker_connections 4096; }
+http {
+    client_body_temp_path @DIR/client;
+    proxy_temp_path @DIR/proxy;
+    fastcgi_temp_path @DIR/fastcgi;
+    uwsgi_temp_path @DIR/uwsgi;
+    scgi_temp_path @DIR/scgi;
+    types { }
+    default_type application/octet-stream;
+    # Without it nginx closes a connection after 1000 requests.
+    keepalive_requests 1000000000;
+    sendfile on;
+    tcp_nopush on;
+@HTTP
+}
+"""
+
+NGINX_CONTENDER = """
+    access_log @LOG;
+    upstream app {
+        server @BACKEND;
+        keepalive 64;
+        keepalive_requests 1000000000;
+    }
+"""
+
+# /job answers with what the request said, one line per header.
+NGINX_BACKEND = """
+    access_log off;
+    open_file_cache max=100 inactive=1d;
+    open_file_cache_valid 1d;
+    server {
+        listen @PORT reuseport;
+        root @DIR/files;
+        location = /66 {
+            default_type application/json;
+            return 200 @SMALL;
+        }
+        location = /job {
+            return 200 "@JOB";
+        }
+    }
+"""
+
+PARVIS = """
+[server]
+threads = 2
+
+[admin]
+listen = "@ADMIN"
+
+[log]
+format = "json"
+access = @LOG
+
+[upstream.app]
+servers = ["@BACKEND"]
+"""
+
+
+class Server:
+    """A running server: its process, its port, and its access log if it writes one."""
+
+    def __init__(self, name, process, port, log=None):
+        self.name, self.process, self.port, self.log = name, process, port, log
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.__exit__(*exception)
+
+    def get(self, path, headers=None):
+        """Status, headers and body of one request on a connection of its own."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=START_SECONDS)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+
+
+class Contender:
+    """A server before it is started."""
+
+    def takes_part(self, row):
+        return True
+
+
+class Nginx(Contender):
+    name = "nginx"
+
+    def __init__(self, binary, with_log):
+        self.binary, self.with_log = binary, with_log
+
+    def start(self, row, backend, home):
+        (port,) = free_ports(1)
+        log = home / "access.log" if self.with_log else None
+        http = fill(NGINX_CONTENDER + row.nginx, port, backend, home, quote=nginx_quoted)
+        # parvis collects lines too before it writes them.
+        http = http.replace("@LOG", f"{log} combined buffer=64k flush=1s" if log else "off")
+        return start_nginx(self.name, self.binary, http, port, home, log)
+
+
+class Parvis(Contender):
+    name = "parvis"
+
+    def __init__(self, binary, with_log):
+        self.binary, self.with_log = binary, with_log
+
+    def start(self, row, backend, home):
+        port, admin = free_ports(2)
+        log = home / "access.log" if self.with_log else None
+        text = fill(PARVIS + row.parvis, port, backend, home, quote=toml_quoted)
+        text = text.replace("@ADMIN", f"{HOST}:{admin}")
+        text = text.replace("@LOG", toml_quoted(str(log) if log else "off"))
+        config = home / "parvis.toml"
+        config.write_text(text)
+        return start(self.name, [self.binary, "run", "-c", config], port, home, log)
+
+
+class Bare(Contender):
+    name = "bare pingora"
+
+    def __init__(self, binary):
+        self.binary = binary
+
+    def takes_part(self, row):
+        return row.proxied
+
+    def start(self, row, backend, home):
+        (port,) = free_ports(1)
+        where = {"LISTEN": f"{HOST}:{port}", "UPSTREAM": f"{HOST}:{backend.port}"}
+        return start(self.name, [self.binary], port, home, env={**os.environ, **where})
+
+
+def start_backend(binary, directory):
+    home = directory / "backend"
+    files = home / "files"
+    files.mkdir(parents=True)
+    for name, size in FILES.items():
+        (files / name).write_bytes(os.urandom(size))
+    (port,) = free_ports(1)
+    job = "".join(f"{name}: $http_{name.lower().replace('-', '_')}\\n" for name in FORWARDED)
+    http = fill(NGINX_BACKEND.replace("@JOB", job), port, None, home, quote=nginx_quoted)
+    return start_nginx("the backend", binary, http, port, home)
+
+
+def start_nginx(name, binary, http, port, home, log=None):
+    return start(name, nginx_command(binary, http, home), port, home, log)
+
+
+def nginx_command(binary, http, home):
+    """Writes the configuration; what is returned runs nginx with it in the foreground."""
+    # Without a user of its own choosing, a worker started by root becomes nobody, who may not
+    # read our directory.
+    text = NGINX.replace("@USER", "user root;" if os.geteuid() == 0 else "")
+    config = home / "nginx.conf"
+    config.write_text(text.replace("@HTTP", http).replace("@DIR", str(home)))
+    # -e: until it has read its configuration, nginx complains into Debian's /var/log/nginx.
+    return [binary, "-p", home, "-e", home / "error.log", "-c", config]
+
+
+def start(name, command, port, home, log=None, env=None):
+    """Starts it and waits until it answers a request."""
+    output = home / "output"
+    with open(output, "wb") as sink:
+        # SIGTERM, because nginx ends its workers on it.
+        process = Process(command, at_our_death=signal.SIGTERM, cwd=home, env=env,
+                          stdout=sink, stderr=sink)
+    server = Server(name, process, port, log)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                server.get("/")
+                return server
+            except (OSError, http.client.HTTPException) as error:
+                why = error
+            if not process.alive():
+                raise Failure(f"{name} ended instead of listening\n{last_words(home)}")
+            if time.monotonic() > deadline:
+                what = f"{name} does not answer on port {port} within {START_SECONDS} s: {why}"
+                raise Failure(f"{what}\n{last_words(home)}")
+            # A refused connection returns at once; without a pause this would be a busy loop.
+            time.sleep(0.01)
+    except BaseException:
+        process.__exit__()
+        raise
+
+
+def last_words(home):
+    text = ""
+    for name in ("output", "error.log"):
+        with contextlib.suppress(FileNotFoundError):
+            text += (home / name).read_text(errors="replace")
+    lines = text.splitlines()[-30:]
+    return "\n".join(f"    {line}" for line in lines) or "    (it said nothing)"
+
+
+def check(server, row, backend):
+    """That the server answers the row as the backend would, and tells the backend what it has to."""
+    path = row.reference or row.path
+    status, _, expected = backend.get(path)
+    if status != 200:
+        raise Failure(f"row {row.name}: the backend answers {path} with {status}")
+    status, headers, body = server.get(row.path, row.request_headers)
+    if status != 200:
+        raise Failure(f"row {row.name}: {server.name} answers {row.path} with {status}")
+    if body != expected:
+        same = len(os.path.commonprefix([body, expected]))
+        raise Failure(f"row {row.name}: the body from {server.name} ({len(body)} bytes) differs from "
+                      f"the backend's ({len(expected)} bytes) from byte {same} on")
+
+    # Bare pingora forwards nothing about the client: it is the floor, not an equal.
+    if server.name == Bare.name:
+        return
+    if "X-Request-ID" not in headers:
+        raise Failure(f"row {row.name}: the answer of {server.name} has no X-Request-ID")
+    if row.proxied:
+        _, _, job = server.get("/job", row.request_headers)
+        told = dict(line.split(": ", 1) for line in job.decode().splitlines() if ": " in line)
+        missing = [name for name in FORWARDED if not told.get(name)]
+        if missing:
+            raise Failure(f"row {row.name}: {server.name} does not send {', '.join(missing)} "
+                          "to the backend, so the jobs are not equal")
+
+
+def free_ports(count):
+    """Ports that the kernel gave, all different because all are held until the last is known."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            listener = stack.enter_context(socket.socket())
+            listener.bind((HOST, 0))
+            ports.append(listener.getsockname()[1])
+        return ports
+
+
+def fill(text, port, backend, home, quote):
+    text = text.replace("@PORT", f"{HOST}:{port}").replace("@DIR", str(home))
+    if backend:
+        text = text.replace("@BACKEND", f"{HOST}:{backend.port}")
+    return text.replace("@SMALL", quote(SMALL.decode()))
+
+
+def nginx_quoted(text):
+    # In single quotes only these mean something; a `$` would, and could not be escaped.
+    assert "$" not in text
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{escaped}'"
+
+
+def toml_quoted(text):
+    # JSON's escapes are a subset of those of TOML's basic strings.
+    return json.dumps(text)

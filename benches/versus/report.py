@@ -1,0 +1,152 @@
+"""From measurements to a table."""
+
+import os
+import platform
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Dict, List
+
+from rows import Row
+from wrk import Measurement
+
+REFERENCE = "nginx"
+SUBJECT = "parvis"
+
+
+@dataclass
+class Result:
+    """All rounds of one row."""
+
+    row: Row
+    rounds: Dict[str, List[Measurement]]
+
+    def median(self, server, what):
+        return statistics.median(getattr(one, what) for one in self.rounds[server])
+
+    def memory_mib(self, server):
+        """The peak over all rounds: memory once taken is seldom given back."""
+        return max(one.memory_kib for one in self.rounds[server]) / 1024
+
+    def ratios(self, server, what):
+        """One ratio to nginx per round: both were measured within seconds of each other."""
+        pairs = zip(self.rounds[server], self.rounds[REFERENCE])
+        return [getattr(one, what) / (getattr(other, what) or 1e-9) for one, other in pairs]
+
+    def ratio(self, server, what):
+        return statistics.median(self.ratios(server, what))
+
+    @property
+    def held(self):
+        """Whether the bar held; None if there is none."""
+        if self.row.cpu_at_most is None:
+            return None
+        return self.ratio(SUBJECT, "cpu_us") <= self.row.cpu_at_most
+
+
+HEAD = ["row", "server", "req/s", "CPU us/req", "memory MiB", "p99 ms",
+        "req/s ratio", "CPU ratio", "(min-max)", "bar on CPU ratio"]
+
+
+def lines(result):
+    for server in result.rounds:
+        first = server == REFERENCE
+        line = [
+            result.row.title if first else "",
+            server,
+            f"{result.median(server, 'rps'):,.0f}",
+            f"{result.median(server, 'cpu_us'):.1f}",
+            f"{result.memory_mib(server):.1f}",
+            f"{result.median(server, 'p99_ms'):.2f}",
+        ]
+        if not first:
+            cpu = result.ratios(server, "cpu_us")
+            line += [f"{result.ratio(server, 'rps'):.2f}", f"{statistics.median(cpu):.2f}",
+                     f"({min(cpu):.2f}-{max(cpu):.2f})"]
+        if server == SUBJECT and result.held is not None:
+            line.append(f"<= {result.row.cpu_at_most:.2f}  {'ok' if result.held else 'MISSED'}")
+        yield line + [""] * (len(HEAD) - len(line))
+
+
+def table(results):
+    blocks = [list(lines(result)) for result in results]
+    widths = [max(len(line[n]) for block in [[HEAD], *blocks] for line in block)
+              for n in range(len(HEAD))]
+
+    def laid(line):
+        # Text to the left, numbers to the right.
+        cells = [cell.ljust(width) if n in (0, 1, len(HEAD) - 1) else cell.rjust(width)
+                 for n, (cell, width) in enumerate(zip(line, widths))]
+        return "  ".join(cells).rstrip()
+
+    rule = "-" * len("  ".join("-" * width for width in widths))
+    text = [laid(HEAD)]
+    for block in blocks:
+        text += [rule, *map(laid, block)]
+    return "\n".join(text + [rule])
+
+
+def notes(results):
+    """What a reader has to know before believing the table."""
+    for result in results:
+        for server, rounds in result.rounds.items():
+            shares = [one.logged for one in rounds if one.logged is not None]
+            if shares and min(shares) < 0.99:
+                yield (f"{result.row.title}: {server} wrote only {min(shares):.0%} of its access log "
+                       "in one of the rounds, so it was spared work")
+
+
+def machine(nginx):
+    said = subprocess.run([nginx, "-v"], stderr=subprocess.PIPE, text=True, check=True).stderr
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": processor(),
+        "kernel": platform.release(),
+        "nginx": re.search(r"nginx/(\S+)", said).group(1),
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def processor():
+    with open("/proc/cpuinfo") as text:
+        found = re.search(r"^model name\s*: (.+)$", text.read(), re.MULTILINE)
+    return found.group(1) if found else platform.machine()
+
+
+def machine_line(machine):
+    return ("{cores} cores ({processor}), Linux {kernel}, nginx {nginx}, {date}").format(**machine)
+
+
+def command_line():
+    return " ".join(shlex.quote(word) for word in ["benches/versus/run", *sys.argv[1:]])
+
+
+def as_json(results, machine, chosen):
+    rows = []
+    for result in results:
+        servers = {}
+        for server, rounds in result.rounds.items():
+            servers[server] = {
+                "rps": result.median(server, "rps"),
+                "cpu_us": result.median(server, "cpu_us"),
+                "memory_mib": result.memory_mib(server),
+                "p99_ms": result.median(server, "p99_ms"),
+                "rps_ratio": result.ratio(server, "rps"),
+                "cpu_ratio": result.ratio(server, "cpu_us"),
+                "rounds": [asdict(one) for one in rounds],
+            }
+        rows.append({
+            "name": result.row.name,
+            "title": result.row.title,
+            "cpu_at_most": result.row.cpu_at_most,
+            "held": result.held,
+            "servers": servers,
+        })
+    settings = {name: getattr(chosen, name)
+                for name in ("seconds", "rounds", "connections", "with_log")}
+    return {"machine": machine, "command": command_line(), **settings, "rows": rows}

@@ -1,0 +1,14 @@
+//! The operator's side: the HTTP interface, reloading, watching the configuration's files.
+//!
+//! In: the running process. Out: metrics, a status, a new configuration in force.
+
+mod http_interface;
+mod reload;
+pub mod settings;
+mod status;
+mod watch;
+
+pub use http_interface::{Interface, serve};
+pub use reload::{Reloaded, Reloader};
+pub use status::{Listener, Status};
+pub use watch::watch;

@@ -1,0 +1,172 @@
+//! `GET /status`: what the metrics say, for people and scripts.
+
+use super::reload::{LastLoad, Reloader};
+use crate::edge::{Action, Edge};
+use crate::proxy::Running;
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// A listener of the process.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listener {
+    /// As the configuration names it.
+    pub configured: SocketAddr,
+    /// As it is: port 0 has become a real one.
+    pub address: SocketAddr,
+}
+
+/// The state of the process.
+#[derive(Debug, Serialize)]
+pub struct Status<'a> {
+    version: &'static str,
+    pid: u32,
+    uptime_seconds: u64,
+    stopping: bool,
+    generation: u64,
+    files: Vec<String>,
+    last_load: LastLoad,
+    listeners: &'a [Listener],
+    connections: Connections,
+    requests_in_flight: i64,
+    log_dropped: u64,
+    sites: Vec<SiteStatus<'a>>,
+    upstreams: Vec<UpstreamStatus<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Connections {
+    open: i64,
+    accepted: u64,
+    failed: u64,
+    upgraded: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct SiteStatus<'a> {
+    name: &'a str,
+    defined: String,
+    routes: Vec<RouteStatus<'a>>,
+    /// Routes beyond those listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    more_routes: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct RouteStatus<'a> {
+    path: &'a str,
+    does: String,
+}
+
+#[derive(Debug, Serialize)]
+struct UpstreamStatus<'a> {
+    name: &'a str,
+    checked: bool,
+    servers: Vec<ServerStatus<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServerStatus<'a> {
+    address: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved: Option<SocketAddr>,
+    up: bool,
+    checks: u64,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+/// Routes listed per site: a status is for reading.
+const ROUTES: usize = 100;
+
+impl<'a> Status<'a> {
+    /// The state now.
+    pub fn now(
+        running: &Running,
+        edge: &'a Edge,
+        reloader: &Reloader,
+        listeners: &'a [Listener],
+        started: Instant,
+    ) -> Self {
+        let metrics = &running.metrics;
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            uptime_seconds: started.elapsed().as_secs(),
+            stopping: running.stopping(),
+            generation: edge.generation,
+            files: edge
+                .sources
+                .paths()
+                .map(|path| path.display().to_string())
+                .collect(),
+            last_load: reloader.last(),
+            listeners,
+            connections: Connections {
+                open: metrics.connections_open.get(),
+                accepted: metrics.connections_accepted.get(),
+                failed: metrics.connections_failed.get(),
+                upgraded: metrics.upgraded_open.get(),
+            },
+            requests_in_flight: metrics.in_flight.get(),
+            log_dropped: metrics.log_dropped.get(),
+            sites: edge
+                .sites
+                .iter()
+                .map(|site| SiteStatus {
+                    name: &site.name,
+                    defined: edge.sources.line(site.place),
+                    routes: site
+                        .routes
+                        .iter()
+                        .take(ROUTES)
+                        .map(|route| RouteStatus {
+                            path: &route.label,
+                            does: does(&route.action),
+                        })
+                        .collect(),
+                    more_routes: site.routes.len().saturating_sub(ROUTES),
+                })
+                .collect(),
+            upstreams: edge
+                .upstreams
+                .values()
+                .map(|upstream| UpstreamStatus {
+                    name: &upstream.name,
+                    checked: upstream.checked(),
+                    servers: upstream
+                        .servers
+                        .iter()
+                        .map(|server| ServerStatus {
+                            address: &server.label,
+                            resolved: server.address().filter(|a| a.to_string() != server.label),
+                            up: server.health.is_up(),
+                            checks: server.health.checks(),
+                        })
+                        .collect(),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn does(action: &Action) -> String {
+    match action {
+        Action::Proxy(upstream) => format!("proxy {}", upstream.name),
+        Action::Redirect(redirect) => format!("redirect {}", redirect.status),
+        Action::Respond(fixed) => format!("respond {}", fixed.status),
+    }
+}
+
+/// Writes the servers' health into the metrics, as they are asked for.
+pub fn note_servers(running: &Running) {
+    for upstream in running.edge.load().upstreams.values() {
+        for server in &upstream.servers {
+            running
+                .metrics
+                .server_up(&upstream.name, &server.label, server.health.is_up());
+        }
+    }
+}

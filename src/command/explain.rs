@@ -1,0 +1,244 @@
+//! `parvis explain URL`.
+
+use super::{ConfigFile, Failure, files};
+use crate::answer;
+use crate::edge::{Action, Edge, Route, Site};
+use crate::route::{Facts, Found};
+use crate::wire::target;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use std::net::SocketAddr;
+
+/// What to explain.
+#[derive(Debug, clap::Args)]
+pub struct Explain {
+    /// The request's URL.
+    url: String,
+    /// Its method.
+    #[arg(short = 'X', long, default_value = "GET", value_name = "METHOD")]
+    method: String,
+    /// One of its fields, `Name: value`.
+    #[arg(short = 'H', long = "header", value_name = "FIELD")]
+    headers: Vec<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+struct Question {
+    method: Method,
+    headers: HeaderMap,
+    host: String,
+    tls: bool,
+    port: u16,
+    target: String,
+}
+
+/// Explains what would be done with a request.
+pub fn explain(arguments: &Explain) -> Result<(), Failure> {
+    let question = question(arguments)?;
+    let path = files::choose(&arguments.config)?;
+    let edge = files::load(&path)?;
+    for line in answer_lines(&edge, &question) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn question(arguments: &Explain) -> Result<Question, Failure> {
+    let wrong = |what: String| Failure::Wrong(format!("error: {what}"));
+    let (scheme, rest) = arguments.url.split_once("://").ok_or_else(|| {
+        wrong(format!(
+            "`{}` is no URL: http://host/path is expected",
+            arguments.url
+        ))
+    })?;
+    let tls = match scheme {
+        "http" | "ws" => false,
+        "https" | "wss" => true,
+        _ => return Err(wrong(format!("`{scheme}` is not http or https"))),
+    };
+    let uri: Uri = format!("http://{rest}")
+        .parse()
+        .map_err(|error| wrong(format!("`{}` is no URL: {error}", arguments.url)))?;
+    let mut headers = HeaderMap::new();
+    for field in &arguments.headers {
+        let (name, value) = field
+            .split_once(':')
+            .ok_or_else(|| wrong(format!("`{field}` is no field: `Name: value` is expected")))?;
+        let name = HeaderName::from_bytes(name.trim().as_bytes());
+        let value = HeaderValue::from_str(value.trim());
+        match (name, value) {
+            (Ok(name), Ok(value)) => drop(headers.append(name, value)),
+            _ => return Err(wrong(format!("`{field}` is no field"))),
+        }
+    }
+    let method = Method::from_bytes(arguments.method.to_ascii_uppercase().as_bytes())
+        .map_err(|_| wrong(format!("`{}` is no method", arguments.method)))?;
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    Ok(Question {
+        method,
+        headers,
+        host: uri.host().unwrap_or_default().to_string(),
+        tls,
+        port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+        target: if target.starts_with('?') {
+            format!("/{target}")
+        } else {
+            target.to_string()
+        },
+    })
+}
+
+fn answer_lines(edge: &Edge, question: &Question) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} {} for {}",
+        question.method, question.target, question.host
+    )];
+    let mut listeners: Vec<SocketAddr> = edge
+        .listeners()
+        .iter()
+        .copied()
+        .filter(|l| l.port() == question.port)
+        .collect();
+    if listeners.is_empty() {
+        let all: Vec<String> = edge.listeners().iter().map(ToString::to_string).collect();
+        lines.push(format!(
+            "note      nothing listens on port {}; looking at {}",
+            question.port,
+            all.join(", ")
+        ));
+        listeners = edge.listeners().to_vec();
+    }
+    let found = listeners.iter().find_map(|l| {
+        edge.find_site(*l, question.host.as_bytes())
+            .map(|site| (*l, site))
+    });
+    let Some((listener, site)) = found.and_then(|(l, i)| edge.sites.get(i).map(|site| (l, site)))
+    else {
+        lines.push("site      none answers for this host".to_string());
+        lines.push(format!(
+            "answer    {}",
+            if question.tls { 421 } else { 404 }
+        ));
+        return lines;
+    };
+    lines.push(format!(
+        "site      {} on {listener}   {}",
+        site.name,
+        edge.sources.line(site.place)
+    ));
+    route_lines(&mut lines, edge, site, question);
+    lines
+}
+
+fn route_lines(lines: &mut Vec<String>, edge: &Edge, site: &Site, question: &Question) {
+    let (raw_path, query) = target::split_target(question.target.as_bytes());
+    let Some(path) = target::normalise(raw_path) else {
+        lines.push(
+            "answer    400: the path leads above the root, or is not well encoded".to_string(),
+        );
+        return;
+    };
+    if *path != *raw_path {
+        lines.push(format!(
+            "path      matched as {}",
+            String::from_utf8_lossy(&path)
+        ));
+    }
+    let facts = Facts {
+        method: &question.method,
+        headers: &question.headers,
+        query,
+    };
+    match site.table().find(&path, &facts) {
+        Found::Nothing => lines.push("answer    404: no route takes this path".to_string()),
+        Found::WrongMethod(methods) => {
+            let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            lines.push(format!(
+                "answer    405: the path has routes for {} only",
+                names.join(", ")
+            ));
+        }
+        Found::AddSlash(index) => {
+            if let Some(route) = site.routes.get(index) {
+                lines.push(format!(
+                    "route     {}   {}",
+                    route.label,
+                    edge.sources.line(route.place)
+                ));
+            }
+            let path = String::from_utf8_lossy(&path);
+            lines.push(format!(
+                "answer    308 to {path}/: the route takes what is below it"
+            ));
+        }
+        Found::Route(index) => {
+            let Some(route) = site.routes.get(index) else {
+                return;
+            };
+            lines.push(format!(
+                "route     {}   {}",
+                route.label,
+                edge.sources.line(route.place)
+            ));
+            let request = answer::Request {
+                scheme: if question.tls { "https" } else { "http" },
+                host: question.host.as_bytes(),
+                raw_path,
+                path: &path,
+                query,
+            };
+            action_lines(lines, edge, route, &request);
+            for change in route.headers.describe(question.tls) {
+                lines.push(format!("answer    {change}"));
+            }
+        }
+    }
+}
+
+fn action_lines(
+    lines: &mut Vec<String>,
+    edge: &Edge,
+    route: &Route,
+    request: &answer::Request<'_>,
+) {
+    match &route.action {
+        Action::Respond(fixed) => {
+            lines.push(format!(
+                "does      answers {} with {} bytes of its own",
+                fixed.status,
+                fixed.body.len()
+            ));
+        }
+        Action::Redirect(redirect) => match redirect.location(&route.pattern, request) {
+            Some(to) => lines.push(format!(
+                "does      redirects with {} to {}",
+                redirect.status,
+                String::from_utf8_lossy(to.as_bytes())
+            )),
+            None => lines.push("answer    400: the redirect would lead nowhere".to_string()),
+        },
+        Action::Proxy(upstream) => {
+            lines.push(format!(
+                "does      passes it to the upstream {}   {}",
+                upstream.name,
+                edge.sources.line(upstream.place)
+            ));
+            for server in &upstream.servers {
+                lines.push(format!("server    {}", server.label));
+            }
+            match route.max_body {
+                Some(limit) => lines.push(format!(
+                    "body      at most {}, else 413",
+                    crate::config::Size(limit)
+                )),
+                None => lines.push("body      of any size".to_string()),
+            }
+            if let Some(host) = &route.upstream_host {
+                lines.push(format!(
+                    "host      the app sees {}",
+                    String::from_utf8_lossy(host.as_bytes())
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The texts a configuration is made of, and places in them.
+
+use std::path::{Path, PathBuf};
+
+/// Which file of [`Sources`] a [`Place`] lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct FileId(u32);
+
+/// A stretch of bytes in one file: `start..end`, counted from the start of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// The file.
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Place {
+    /// A place in `file` for a byte range; texts over 4 GiB are cut at the end.
+    pub fn new(file: FileId, range: std::ops::Range<usize>) -> Self {
+        let clip = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Place {
+            file,
+            start: clip(range.start),
+            end: clip(range.end),
+        }
+    }
+
+    /// The start of a file, for what concerns all of it.
+    pub fn file_start(file: FileId) -> Self {
+        Place {
+            file,
+            start: 0,
+            end: 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    text: String,
+}
+
+/// A place in a form for people: file, line and column (from 1), and the line's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// As the operator named the file.
+    pub path: PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The whole line without its end.
+    pub text: String,
+    /// How many characters of the line the place covers, at least 1.
+    pub width: usize,
+}
+
+/// All files of one configuration, kept for messages that quote them.
+#[derive(Debug, Default)]
+pub struct Sources {
+    files: Vec<File>,
+    folders: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Adds a file's text and returns its id.
+    pub fn add(&mut self, path: PathBuf, text: String) -> FileId {
+        self.files.push(File { path, text });
+        FileId(u32::try_from(self.files.len().saturating_sub(1)).unwrap_or(u32::MAX))
+    }
+
+    fn file(&self, id: FileId) -> Option<&File> {
+        self.files.get(id.0 as usize)
+    }
+
+    /// The text of a file; empty for an id of other sources.
+    pub fn text(&self, id: FileId) -> &str {
+        self.file(id).map_or("", |file| file.text.as_str())
+    }
+
+    /// The path of a file as it was named.
+    pub fn path(&self, id: FileId) -> &Path {
+        self.file(id)
+            .map_or(Path::new(""), |file| file.path.as_path())
+    }
+
+    /// The folder that relative paths in this file are relative to.
+    pub fn folder(&self, id: FileId) -> &Path {
+        match self.path(id).parent() {
+            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+            Some(folder) => folder,
+            None => Path::new("."),
+        }
+    }
+
+    /// Every file's path, in the order they were read.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// A folder in which a new file would belong to the configuration.
+    pub fn watch_folder(&mut self, folder: PathBuf) {
+        if !self.folders.contains(&folder) {
+            self.folders.push(folder);
+        }
+    }
+
+    /// What changes when the configuration does: its files, and the folders of its patterns.
+    pub fn watched(&self) -> impl Iterator<Item = &Path> {
+        self.paths()
+            .chain(self.folders.iter().map(PathBuf::as_path))
+    }
+
+    /// `file:line`, for logs and `parvis explain`.
+    pub fn line(&self, place: Place) -> String {
+        let located = self.locate(place);
+        format!("{}:{}", located.path.display(), located.line)
+    }
+
+    /// Line, column and text of a place.
+    pub fn locate(&self, place: Place) -> Located {
+        let text = self.text(place.file);
+        let start = floor_char_boundary(text, place.start as usize);
+        let end = floor_char_boundary(text, place.end as usize).max(start);
+        let before = text.get(..start).unwrap_or("");
+        let line = before
+            .bytes()
+            .filter(|b| *b == b'\n')
+            .count()
+            .saturating_add(1);
+        let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
+        let rest = text.get(line_start..).unwrap_or("");
+        let line_text = rest.lines().next().unwrap_or("");
+        let column = before
+            .get(line_start..)
+            .unwrap_or("")
+            .chars()
+            .count()
+            .saturating_add(1);
+        let covered = text.get(start..end).unwrap_or("");
+        let width = covered.lines().next().unwrap_or("").chars().count().max(1);
+        Located {
+            path: self.path(place.file).to_path_buf(),
+            line,
+            column,
+            text: line_text.to_string(),
+            width,
+        }
+    }
+}
+
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at = at.saturating_sub(1);
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_by_line_and_column_in_characters() {
+        let mut sources = Sources::default();
+        let id = sources.add("a.toml".into(), "x = 1\nnäme = \"é\"\n".into());
+        let located = sources.locate(Place::new(id, 14..18));
+        assert_eq!((located.line, located.column, located.width), (2, 8, 3));
+        assert_eq!(located.text, "näme = \"é\"");
+    }
+
+    #[test]
+    fn a_place_past_the_end_is_the_end() {
+        let mut sources = Sources::default();
+        let id = sources.add("a.toml".into(), "x = 1".into());
+        assert_eq!(sources.locate(Place::new(id, 99..120)).line, 1);
+    }
+}

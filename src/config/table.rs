@@ -1,0 +1,205 @@
+//! One definition of a table gives its struct, its parser and its page in the reference.
+
+use super::diagnostics::{Diagnostic, Diagnostics, nearest};
+use super::node::Node;
+use super::source::Place;
+
+/// Declares a table of the configuration.
+///
+/// A field with `= default` may be left out; one without must be given. `later` names keys of
+/// features that do not exist yet: they are mistakes that say so, never accepted and ignored.
+macro_rules! table {
+    (
+        $(#[doc = $table_doc:literal])*
+        pub struct $name:ident {
+            $( $(#[doc = $doc:literal])* $field:ident : $type:ty $(= $default:expr)? , )*
+        }
+        $( later { $($key:literal => $what:literal),* $(,)? } )?
+    ) => {
+        $(#[doc = $table_doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            $( $(#[doc = $doc])* pub $field: $type, )*
+            /// Where the table stands.
+            pub place: $crate::config::Place,
+        }
+
+        impl $crate::config::Value for $name {
+            fn kind() -> String {
+                "table".to_string()
+            }
+
+            #[allow(unused_mut, unused_assignments)]
+            fn read(
+                node: &$crate::config::Node<'_>,
+                errors: &mut $crate::config::Diagnostics,
+            ) -> Option<Self> {
+                const KEYS: &[&str] = &[$(stringify!($field)),*];
+                const LATER: &[(&str, &str)] = &[$($(($key, $what)),*)?];
+                let Some(entries) = node.entries() else {
+                    node.mismatch("a table", errors);
+                    return None;
+                };
+                let mut sound = true;
+                $( let mut $field: Option<Option<$type>> = None; )*
+                for (key, place, value) in entries {
+                    match key {
+                        $( stringify!($field) => {
+                            $field = Some($crate::config::take(&value, errors));
+                        } )*
+                        _ => {
+                            $crate::config::unknown_key(key, place, KEYS, LATER, errors);
+                            sound = false;
+                        }
+                    }
+                }
+                $(
+                    let mut default: Option<fn() -> $type> = None;
+                    $( default = Some(|| $default); )?
+                    let $field =
+                        $crate::config::finish($field, default, stringify!($field), node, errors);
+                )*
+                if !sound {
+                    return None;
+                }
+                Some($name { $( $field: $field?, )* place: node.place })
+            }
+
+            fn show(&self) -> String {
+                String::new()
+            }
+
+            fn table() -> Option<fn() -> $crate::config::Table> {
+                Some($name::describe)
+            }
+        }
+
+        impl $name {
+            /// The table when nothing of it is given; `None` when it has keys that must be.
+            #[allow(dead_code, unused_mut, unused_assignments)]
+            pub fn absent() -> Option<Self> {
+                $(
+                    let mut default: Option<fn() -> $type> = None;
+                    $( default = Some(|| $default); )?
+                    let $field = default?();
+                )*
+                Some($name { $( $field, )* place: Default::default() })
+            }
+
+            /// The table as the reference tells it.
+            #[allow(unused_mut, unused_assignments)]
+            pub fn describe() -> $crate::config::Table {
+                $crate::config::Table {
+                    doc: &[$($table_doc),*],
+                    fields: vec![$( {
+                        let mut default: Option<fn() -> $type> = None;
+                        $( default = Some(|| $default); )?
+                        $crate::config::Field {
+                            name: stringify!($field),
+                            doc: &[$($doc),*],
+                            kind: <$type as $crate::config::Value>::kind(),
+                            default: default.map(|d| $crate::config::Value::show(&d())),
+                            table: <$type as $crate::config::Value>::table(),
+                        }
+                    } ),*],
+                }
+            }
+        }
+    };
+}
+
+/// Declares a value that is one of a few words.
+macro_rules! choice {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $word:literal ),* $(,)? }
+        $( later { $($later:literal),* $(,)? } )?
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $( $(#[$variant_meta])* $variant ),* }
+
+        impl $crate::config::Choice for $name {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $name::$variant)),*];
+            const LATER: &'static [&'static str] = &[$($($later),*)?];
+        }
+
+        impl $crate::config::Value for $name {
+            fn kind() -> String {
+                $crate::config::choice_kind::<Self>()
+            }
+            fn read(
+                node: &$crate::config::Node<'_>,
+                errors: &mut $crate::config::Diagnostics,
+            ) -> Option<Self> {
+                $crate::config::read_choice(node, errors)
+            }
+            fn show(&self) -> String {
+                $crate::config::show_choice(self)
+            }
+        }
+    };
+}
+
+pub(crate) use {choice, table};
+
+/// Reads one value of a table.
+pub fn take<T: super::Value>(node: &Node<'_>, errors: &mut Diagnostics) -> Option<T> {
+    T::read(node, errors)
+}
+
+/// The value of a field after all keys were seen: as read, or its default, or a mistake.
+pub fn finish<T>(
+    read: Option<Option<T>>,
+    default: Option<fn() -> T>,
+    name: &str,
+    node: &Node<'_>,
+    errors: &mut Diagnostics,
+) -> Option<T> {
+    match (read, default) {
+        (Some(value), _) => value,
+        (None, Some(default)) => Some(default()),
+        (None, None) => {
+            // The whole table would be underlined; its first line is where the key belongs.
+            let place = Place {
+                end: node.place.start,
+                ..node.place
+            };
+            errors.push(
+                Diagnostic::new(place, format!("missing key `{name}`"))
+                    .label(format!("`{name}` must be given here")),
+            );
+            None
+        }
+    }
+}
+
+/// Reports a key that the table does not have.
+pub fn unknown_key(
+    key: &str,
+    place: Place,
+    keys: &[&str],
+    later: &[(&str, &str)],
+    errors: &mut Diagnostics,
+) {
+    if let Some((_, what)) = later.iter().find(|(name, _)| *name == key) {
+        errors.push(
+            Diagnostic::new(
+                place,
+                format!("`{key}` does not exist in this version of parvis"),
+            )
+            .label(format!("{what} are not built yet"))
+            .help("remove it: parvis accepts no key that would do nothing"),
+        );
+        return;
+    }
+    let diagnostic = Diagnostic::new(place, format!("unknown key `{key}`"));
+    errors.push(match nearest(key, keys.iter().copied()) {
+        Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
+        None => {
+            let mut sorted: Vec<&str> = keys.to_vec();
+            sorted.sort_unstable();
+            diagnostic.label(format!("expected one of `{}`", sorted.join("`, `")))
+        }
+    });
+}

@@ -1,0 +1,431 @@
+//! Settings -> Edge.
+
+use super::settings::{RouteSettings, ServerSettings, Settings, SiteSettings};
+use super::{Action, AtStart, Edge, ListenAddress, LogPolicy, Route, Site};
+use crate::answer::{Fixed, Redirect};
+use crate::config::{At, Diagnostic, Diagnostics, Document, FileId, Place, Sources, nearest};
+use crate::headers::settings::HeadersSettings;
+use crate::headers::{HeaderPolicy, TrustedProxies, field_name};
+use crate::observe::RouteMetrics;
+use crate::route::{Conditions, Expected, HostTable, RouteTable};
+use crate::upstream::{Health, Upstream};
+use crate::wire::{Limits, Times};
+use http::Method;
+use http::header::HeaderValue;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An upgraded connection may be silent for this long unless a route says otherwise: chats are.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// What came of loading a configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The texts, also of a configuration that is wrong.
+    pub sources: Arc<Sources>,
+    /// The edge, or the mistakes.
+    pub result: Result<Edge, Diagnostics>,
+}
+
+/// Loads the configuration at `path`. `before` is the one in force, whose knowledge of servers'
+/// health is kept. Blocks: reads files.
+pub fn load(path: &Path, before: Option<&Edge>) -> Loaded {
+    let mut sources = Sources::default();
+    let mut errors = Diagnostics::default();
+    let files = crate::config::load(path, &mut sources, &mut errors);
+    build(sources, &files, errors, before)
+}
+
+/// Loads a configuration that lies in no file; `name` stands for one in messages.
+pub fn load_text(name: &str, text: String) -> Loaded {
+    let mut sources = Sources::default();
+    let file = sources.add(name.into(), text);
+    build(sources, &[file], Diagnostics::default(), None)
+}
+
+fn build(
+    sources: Sources,
+    files: &[FileId],
+    mut errors: Diagnostics,
+    before: Option<&Edge>,
+) -> Loaded {
+    let sources = Arc::new(sources);
+    let document = Document::parse(&sources, files, &mut errors);
+    let settings = Settings::read(&document, &mut errors);
+    let edge = settings.and_then(|settings| {
+        let builder = Builder {
+            sources: sources.clone(),
+            before,
+            errors: &mut errors,
+        };
+        builder.edge(&settings)
+    });
+    drop(document);
+    let result = match edge {
+        Some(edge) if errors.is_empty() => Ok(edge),
+        _ => Err(errors),
+    };
+    Loaded { sources, result }
+}
+
+struct Builder<'a> {
+    sources: Arc<Sources>,
+    before: Option<&'a Edge>,
+    errors: &'a mut Diagnostics,
+}
+
+impl Builder<'_> {
+    fn edge(mut self, settings: &Settings) -> Option<Edge> {
+        let upstreams = self.upstreams(settings);
+        let mut sites = Vec::with_capacity(settings.sites.len());
+        for site in &settings.sites {
+            sites.push(self.site(site, settings, &upstreams));
+        }
+        let hosts = self.hosts(settings);
+        let server = &settings.server;
+        let admin = settings.admin.address(self.errors);
+        let mut listeners: Vec<SocketAddr> = hosts.keys().copied().collect();
+        listeners.sort();
+        if let Some(admin) = admin
+            && admin.port() != 0
+            && listeners.contains(&admin)
+        {
+            let place = settings.admin.listen.place;
+            let what = format!("{admin} is the admin interface's address and a site's");
+            self.errors
+                .push(Diagnostic::new(place, what).label("choose another port"));
+        }
+        if sites.is_empty() {
+            self.errors
+                .push(Diagnostic::nowhere("the configuration has no site").help(
+                    "add one: [[site]] with a name, hosts, listen and at least one [[site.route]]",
+                ));
+        }
+        Some(Edge {
+            generation: self
+                .before
+                .map_or(0, |edge| edge.generation)
+                .saturating_add(1),
+            sources: self.sources,
+            sites: sites.into_iter().collect::<Option<Vec<Site>>>()?,
+            upstreams,
+            trusted: TrustedProxies(server.trusted_proxies.iter().map(|n| n.value).collect()),
+            limits: limits(server),
+            times: Times {
+                header: server.header_timeout,
+                body: server.body_timeout,
+                keepalive: server.keepalive_timeout,
+                send: server.send_timeout,
+            },
+            log: LogPolicy {
+                level: settings.log.level,
+                format: settings.log.format,
+                access: settings.log.access.clone(),
+                slow: settings.log.slow.clone().on(),
+            },
+            fixed: AtStart {
+                listeners,
+                admin,
+                threads: server.threads,
+            },
+            shutdown_grace: server.shutdown_grace,
+            watch: server.watch,
+            token: settings.admin.token.text.clone(),
+            hosts,
+        })
+    }
+
+    fn upstreams(&mut self, settings: &Settings) -> BTreeMap<String, Arc<Upstream>> {
+        let mut upstreams = BTreeMap::new();
+        for (name, (place, settings)) in &settings.upstreams {
+            let before = self.before.and_then(|edge| edge.upstreams.get(name));
+            let known = |label: &str| -> Option<Arc<Health>> {
+                // Without checks nothing would ever call the server well again.
+                settings.health.as_ref()?;
+                let servers = &before?.servers;
+                servers
+                    .iter()
+                    .find(|s| s.label == label)
+                    .map(|s| s.health.clone())
+            };
+            if let Some(upstream) = Upstream::build(name, *place, settings, known, self.errors) {
+                upstreams.insert(name.clone(), Arc::new(upstream));
+            }
+        }
+        upstreams
+    }
+
+    /// Which hosts are whose, per listener.
+    fn hosts(&mut self, settings: &Settings) -> HashMap<SocketAddr, HostTable> {
+        let mut tables: HashMap<SocketAddr, HostTable> = HashMap::new();
+        for (index, site) in settings.sites.iter().enumerate() {
+            for address in listeners(site, &settings.server) {
+                let table = tables.entry(address).or_default();
+                let patterns = site
+                    .hosts
+                    .iter()
+                    .map(|host| (Some(&host.value), host.place));
+                let any = site.hosts.is_empty().then_some((None, site.name.place));
+                for (pattern, place) in patterns.chain(any) {
+                    let Some(other) = table.insert(pattern, index) else {
+                        continue;
+                    };
+                    let host = pattern.map_or("any host".to_string(), |p| format!("`{p}`"));
+                    let mut diagnostic =
+                        Diagnostic::new(place, format!("two sites on {address} answer for {host}"))
+                            .label("given again here");
+                    if let Some(other) = settings.sites.get(other) {
+                        let name = format!("the other is `{}`", other.name.value);
+                        diagnostic = diagnostic.related(other.name.place, name);
+                    }
+                    self.errors.push(diagnostic);
+                }
+            }
+        }
+        tables
+    }
+
+    fn site(
+        &mut self,
+        site: &SiteSettings,
+        settings: &Settings,
+        upstreams: &BTreeMap<String, Arc<Upstream>>,
+    ) -> Option<Site> {
+        if site.name.value.is_empty() {
+            self.errors.push(Diagnostic::new(
+                site.name.place,
+                "a site's name cannot be empty",
+            ));
+        }
+        if site.route.is_empty() {
+            self.errors.push(
+                Diagnostic::new(
+                    site.name.place,
+                    format!("the site `{}` has no route", site.name.value),
+                )
+                .label("it would answer 404 to everything")
+                .help("add at least one [[site.route]]"),
+            );
+        }
+        if let Some(listen) = &site.listen {
+            self.refuse_repeated(listen);
+            if listen.is_empty() {
+                let what = format!("the site `{}` listens nowhere", site.name.value);
+                self.errors.push(
+                    Diagnostic::new(site.name.place, what).label("give an address in `listen`"),
+                );
+            }
+        }
+        let mut routes = Vec::with_capacity(site.route.len());
+        for route in &site.route {
+            routes.push(self.route(route, site, settings, upstreams));
+        }
+        self.refuse_unreachable(site);
+        let routes = routes.into_iter().collect::<Option<Vec<Route>>>()?;
+        let table = RouteTable::build(
+            routes
+                .iter()
+                .map(|route| (route.pattern.clone(), route.conditions.clone())),
+        );
+        Some(Site {
+            name: site.name.value.clone(),
+            place: site.name.place,
+            headers: HeaderPolicy::build(&[site.headers.as_ref()], None, self.errors),
+            metrics: RouteMetrics::default(),
+            routes,
+            table,
+        })
+    }
+
+    fn refuse_repeated(&mut self, listen: &[At<ListenAddress>]) {
+        let mut seen: BTreeMap<ListenAddress, Place> = BTreeMap::new();
+        for address in listen {
+            if let Some(first) = seen.insert(address.value, address.place) {
+                let what = format!("{} is given twice", address.value.0);
+                let diagnostic =
+                    Diagnostic::new(address.place, what).related(first, "first given here");
+                self.errors.push(diagnostic);
+            }
+        }
+    }
+
+    /// Of two routes with one path and no conditions the second is never taken.
+    fn refuse_unreachable(&mut self, site: &SiteSettings) {
+        let mut seen: HashMap<String, Place> = HashMap::new();
+        for route in &site.route {
+            let conditions = route
+                .headers
+                .as_ref()
+                .map_or(0, |headers| headers.conditions.len());
+            if conditions > 0 || !route.query.0.is_empty() || !route.methods.is_empty() {
+                continue;
+            }
+            if let Some(first) = seen.insert(route.path.value.to_string(), route.path.place) {
+                self.errors.push(
+                    Diagnostic::new(
+                        route.path.place,
+                        format!(
+                            "the site `{}` has two routes for `{}`",
+                            site.name.value, route.path.value
+                        ),
+                    )
+                    .label("this one would never be taken")
+                    .related(first, "this one takes every request for the path"),
+                );
+            }
+        }
+    }
+
+    fn route(
+        &mut self,
+        route: &RouteSettings,
+        site: &SiteSettings,
+        settings: &Settings,
+        upstreams: &BTreeMap<String, Arc<Upstream>>,
+    ) -> Option<Route> {
+        let conditions = self.conditions(route);
+        let action = self.action(route, settings, upstreams);
+        let change: Option<&HeadersSettings> =
+            route.headers.as_ref().and_then(|h| h.change.as_ref());
+        // A site's fields are compiled once per route, but their mistakes reported once.
+        let mut repeated = Diagnostics::default();
+        let site_headers = site.headers.as_ref();
+        drop(HeaderPolicy::build(&[site_headers], None, &mut repeated));
+        let layers: &[Option<&HeadersSettings>] = if repeated.is_empty() {
+            &[site_headers, change]
+        } else {
+            &[change]
+        };
+        let cache = route.cache_control.as_ref().or(site.cache_control.as_ref());
+        let headers = HeaderPolicy::build(layers, cache, self.errors);
+        let upstream_host = route.upstream_host.as_ref().and_then(|host| {
+            let value = HeaderValue::from_str(&host.value.text).ok();
+            if value.is_none() {
+                let what = host.value.for_messages("host");
+                self.errors.push(Diagnostic::new(host.place, what));
+            }
+            value
+        });
+        let max_body = route
+            .max_body
+            .or(site.max_body)
+            .map(|size| size.0)
+            .filter(|size| *size > 0);
+        Some(Route {
+            label: route.path.value.to_string(),
+            place: route.path.place,
+            pattern: route.path.value.clone(),
+            conditions: conditions?,
+            action: action?,
+            headers,
+            max_body,
+            forwarded: route.forwarded.or(site.forwarded).unwrap_or(false),
+            server_timing: route.server_timing.or(site.server_timing).unwrap_or(false),
+            idle_timeout: route
+                .idle_timeout
+                .or(site.idle_timeout)
+                .unwrap_or(IDLE_TIMEOUT),
+            upstream_host,
+            metrics: RouteMetrics::default(),
+        })
+    }
+
+    fn conditions(&mut self, route: &RouteSettings) -> Option<Conditions> {
+        let before = self.errors.len();
+        let mut conditions = Conditions::default();
+        for method in &route.methods {
+            match Method::from_bytes(method.value.to_ascii_uppercase().as_bytes()) {
+                Ok(known) => conditions.methods.push(known),
+                Err(_) => {
+                    let what = format!("`{}` is no method", method.value);
+                    self.errors.push(Diagnostic::new(method.place, what));
+                }
+            }
+        }
+        for (name, place, text) in route.headers.iter().flat_map(|h| &h.conditions) {
+            let name = field_name(name, *place, self.errors);
+            let expected = self.expected(&text.text, *place);
+            conditions.headers.extend(name.zip(expected));
+        }
+        for (name, (place, text)) in &route.query.0 {
+            let expected = self.expected(&text.text, *place);
+            conditions
+                .query
+                .extend(expected.map(|expected| (name.clone(), expected)));
+        }
+        (self.errors.len() == before).then_some(conditions)
+    }
+
+    fn expected(&mut self, text: &str, place: Place) -> Option<Expected> {
+        match Expected::parse(text) {
+            Ok(expected) => Some(expected),
+            Err(why) => {
+                self.errors
+                    .push(Diagnostic::new(place, why).label("expected after `~`"));
+                None
+            }
+        }
+    }
+
+    fn action(
+        &mut self,
+        route: &RouteSettings,
+        settings: &Settings,
+        upstreams: &BTreeMap<String, Arc<Upstream>>,
+    ) -> Option<Action> {
+        match (&route.proxy, &route.redirect, &route.respond) {
+            (Some(name), None, None) => {
+                if let Some(upstream) = upstreams.get(&name.value) {
+                    return Some(Action::Proxy(upstream.clone()));
+                }
+                // One that is defined but wrong has its own mistake.
+                if !settings.upstreams.contains_key(&name.value) {
+                    let names = settings.upstreams.keys().map(String::as_str);
+                    let label = match nearest(&name.value, names) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("define it: [upstream.{}]", name.value),
+                    };
+                    let what = format!("there is no upstream `{}`", name.value);
+                    self.errors
+                        .push(Diagnostic::new(name.place, what).label(label));
+                }
+                None
+            }
+            (None, Some(redirect), None) => {
+                Redirect::build(redirect, &route.path.value, self.errors).map(Action::Redirect)
+            }
+            (None, None, Some(respond)) => Fixed::build(respond, self.errors).map(Action::Respond),
+            (None, None, None) => {
+                self.errors.push(
+                    Diagnostic::new(route.path.place, "the route does nothing")
+                        .label("give it one of `proxy`, `redirect` and `respond`"),
+                );
+                None
+            }
+            _ => {
+                self.errors.push(
+                    Diagnostic::new(route.path.place, "the route does more than one thing")
+                        .label("keep one of `proxy`, `redirect` and `respond`"),
+                );
+                None
+            }
+        }
+    }
+}
+
+fn listeners(site: &SiteSettings, server: &ServerSettings) -> BTreeSet<SocketAddr> {
+    let own = site.listen.as_deref().unwrap_or(&server.listen);
+    own.iter().map(|address| address.value.0).collect()
+}
+
+fn limits(server: &ServerSettings) -> Limits {
+    let bytes = |size: crate::config::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+    Limits {
+        header: bytes(server.max_header),
+        fields: server.max_fields,
+        uri: bytes(server.max_uri),
+    }
+}

@@ -1,0 +1,272 @@
+//! The whole configuration: the tables of all rooms, put together.
+
+use super::listen_address::ListenAddress;
+use super::route_headers::RouteHeaders;
+use crate::admin::settings::AdminSettings;
+use crate::answer::settings::{RedirectSettings, RespondSettings};
+use crate::config::{
+    At, Diagnostic, Diagnostics, Document, Named, Node, PathPattern, Place, Size, Table, Text,
+    Value, table,
+};
+use crate::headers::settings::{CacheControlSettings, HeadersSettings};
+use crate::observe::settings::LogSettings;
+use crate::route::HostPattern;
+use crate::upstream::settings::UpstreamSettings;
+use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+table! {
+    /// The process and its clients' connections.
+    pub struct ServerSettings {
+        /// Worker threads; 0: one per processor.
+        threads: usize = 0,
+        /// Where sites without `listen` are served.
+        listen: Vec<At<ListenAddress>> = vec![ListenAddress::everywhere()],
+        /// Networks whose `X-Forwarded-For` is believed; the first address from the right that is
+        /// in none of them is the client.
+        trusted_proxies: Vec<At<IpNet>> = Vec::new(),
+        /// How long open requests may take to end when parvis is told to stop.
+        shutdown_grace: Duration = Duration::from_secs(30),
+        /// Whether changed configuration files are loaded by themselves.
+        watch: bool = true,
+        /// For the whole head of a request, from its first byte. Slower: 408.
+        header_timeout: Duration = Duration::from_secs(15),
+        /// Between two pieces of a request's body. Slower: 408.
+        body_timeout: Duration = Duration::from_secs(60),
+        /// Between two requests of a connection.
+        keepalive_timeout: Duration = Duration::from_secs(75),
+        /// Between two pieces of an answer that the client takes.
+        send_timeout: Duration = Duration::from_secs(60),
+        /// The largest head. Larger: 431.
+        max_header: Size = Size(64 * 1024),
+        /// The most fields in a head. More: 431.
+        max_fields: usize = 100,
+        /// The longest target. Longer: 414.
+        max_uri: Size = Size(16 * 1024),
+    }
+    later {
+        "connections" => "limits of connections",
+        "http2" => "settings of HTTP/2",
+    }
+}
+
+table! {
+    /// A site: the hosts it answers for and its routes. What it sets, its routes inherit.
+    pub struct SiteSettings {
+        /// Its name in logs and metrics.
+        name: At<String>,
+        /// Its hosts: `"example.org"`, `"*.example.org"`. Absent: any host.
+        hosts: Vec<At<HostPattern>> = Vec::new(),
+        /// Where it is served: `"0.0.0.0:80"`, or `{ address = "..." }`. Absent: `server.listen`.
+        listen: Option<Vec<At<ListenAddress>>> = None,
+        /// The largest body of a request; `"0"`: any. Larger: 413.
+        max_body: Option<Size> = None,
+        /// Fields of answers.
+        headers: Option<HeadersSettings> = None,
+        /// `Cache-Control` for 200, 203, 206, 301, 304 and 308 answers that have none, or for all
+        /// of them: `{ value = "...", override = true }`.
+        cache_control: Option<CacheControlSettings> = None,
+        /// Whether the app is told `Forwarded` (RFC 7239) beside `X-Forwarded-*`.
+        forwarded: Option<bool> = None,
+        /// Whether answers tell `Server-Timing: edge;dur=…, app;dur=…`.
+        server_timing: Option<bool> = None,
+        /// How long an upgraded (WebSocket) connection may be silent in both directions.
+        idle_timeout: Option<Duration> = None,
+        /// The routes.
+        route: Vec<RouteSettings> = Vec::new(),
+    }
+    later {
+        "visits" => "guest visits",
+        "tls" => "TLS and its certificates",
+        "compress" => "compression and its settings",
+        "cache" => "caching of answers",
+        "access" => "access rules",
+        "limits" => "rate limits",
+    }
+}
+
+table! {
+    /// A route does one thing: `proxy`, `redirect` or `respond`. Everything else modifies that.
+    pub struct RouteSettings {
+        /// Which paths: `"/health"` (that alone), `"/static/*"` (all below), or a regular
+        /// expression `"~ ^/u/[0-9]+$"`. The most specific route wins: exact, then the longest
+        /// prefix, then regular expressions in the order written.
+        path: At<PathPattern>,
+        /// Only these methods (`GET` takes `HEAD` too).
+        methods: Vec<At<String>> = Vec::new(),
+        /// Conditions on fields of the request: `{ "X-Beta" = "1" }`; a value is text, `"*"` (any)
+        /// or a regular expression `"~ ..."`. Also the answer's fields, as in a site's `headers`:
+        /// the keys `security`, `set`, `default` and `remove`.
+        headers: Option<RouteHeaders> = None,
+        /// Conditions on parameters of the query: `{ "version" = "2" }`, values as in `headers`.
+        query: Named<Text> = Named::default(),
+        /// The upstream that requests are passed to.
+        proxy: Option<At<String>> = None,
+        /// Sends the client elsewhere.
+        redirect: Option<RedirectSettings> = None,
+        /// Answers by itself.
+        respond: Option<RespondSettings> = None,
+        /// The `Host` that the app sees. Absent: the client's.
+        upstream_host: Option<At<Text>> = None,
+        /// See the site's.
+        max_body: Option<Size> = None,
+        /// See the site's.
+        cache_control: Option<CacheControlSettings> = None,
+        /// See the site's.
+        forwarded: Option<bool> = None,
+        /// See the site's.
+        server_timing: Option<bool> = None,
+        /// See the site's.
+        idle_timeout: Option<Duration> = None,
+    }
+    later {
+        "files" => "static files",
+        "images" => "image variants",
+        "compress" => "compression and its settings",
+        "cache" => "caching of answers",
+        "access" => "access rules",
+        "limits" => "rate limits",
+        "fallback" => "fallbacks",
+    }
+}
+
+/// All tables of a configuration.
+#[derive(Debug)]
+pub struct Settings {
+    /// `[server]`.
+    pub server: ServerSettings,
+    /// `[admin]`.
+    pub admin: AdminSettings,
+    /// `[log]`.
+    pub log: LogSettings,
+    /// `[upstream.NAME]`, by name, with the place of the name.
+    pub upstreams: BTreeMap<String, (Place, UpstreamSettings)>,
+    /// `[[site]]`, in the order read.
+    pub sites: Vec<SiteSettings>,
+}
+
+/// Keys at the top level, and features whose tables do not exist yet.
+const KEYS: [&str; 6] = ["include", "server", "admin", "log", "upstream", "site"];
+const LATER: [(&str, &str); 4] = [
+    ("geoip", "countries of visitors"),
+    ("visits", "guest visits"),
+    ("cache", "caching of answers"),
+    ("tls", "TLS and its certificates"),
+];
+
+/// A table that may be given once, in any file.
+#[derive(Default)]
+struct Once {
+    first: Option<Place>,
+}
+
+impl Once {
+    fn claim(&mut self, key: &str, place: Place, errors: &mut Diagnostics) -> bool {
+        if let Some(first) = self.first {
+            errors.push(
+                Diagnostic::new(place, format!("`[{key}]` is given twice"))
+                    .label("given again here")
+                    .related(first, "first given here"),
+            );
+            return false;
+        }
+        self.first = Some(place);
+        true
+    }
+}
+
+impl Settings {
+    /// Reads all tables of all files. `None` when something is wrong, which is then in `errors`.
+    pub fn read(document: &Document<'_>, errors: &mut Diagnostics) -> Option<Self> {
+        let before = errors.len();
+        let (mut server, mut admin, mut log) = (None, None, None);
+        let mut once = [Once::default(), Once::default(), Once::default()];
+        let [server_once, admin_once, log_once] = &mut once;
+        let mut upstreams = BTreeMap::new();
+        let mut sites: Vec<SiteSettings> = Vec::new();
+        for (key, place, node) in document.entries() {
+            match key {
+                "include" => {}
+                "server" if server_once.claim(key, place, errors) => {
+                    server = ServerSettings::read(&node, errors);
+                }
+                "admin" if admin_once.claim(key, place, errors) => {
+                    admin = AdminSettings::read(&node, errors);
+                }
+                "log" if log_once.claim(key, place, errors) => {
+                    log = LogSettings::read(&node, errors);
+                }
+                "server" | "admin" | "log" => {}
+                "upstream" => read_upstreams(&node, &mut upstreams, errors),
+                "site" => {
+                    sites.extend(Vec::<SiteSettings>::read(&node, errors).unwrap_or_default())
+                }
+                _ => crate::config::unknown_key(key, place, &KEYS, &LATER, errors),
+            }
+        }
+        refuse_twice(&sites, errors);
+        if errors.len() > before {
+            return None;
+        }
+        Some(Settings {
+            server: server.or_else(ServerSettings::absent)?,
+            admin: admin.or_else(AdminSettings::absent)?,
+            log: log.or_else(LogSettings::absent)?,
+            upstreams,
+            sites,
+        })
+    }
+
+    /// All tables, for the reference.
+    pub fn tables() -> Vec<(&'static str, Table)> {
+        vec![
+            ("[server]", ServerSettings::describe()),
+            ("[admin]", AdminSettings::describe()),
+            ("[log]", LogSettings::describe()),
+            ("[upstream.NAME]", UpstreamSettings::describe()),
+            ("[[site]]", SiteSettings::describe()),
+        ]
+    }
+}
+
+fn read_upstreams(
+    node: &Node<'_>,
+    upstreams: &mut BTreeMap<String, (Place, UpstreamSettings)>,
+    errors: &mut Diagnostics,
+) {
+    let Some(entries) = node.entries() else {
+        node.mismatch("tables: [upstream.NAME]", errors);
+        return;
+    };
+    for (name, place, node) in entries {
+        let Some(settings) = UpstreamSettings::read(&node, errors) else {
+            continue;
+        };
+        if let Some((first, _)) = upstreams.get(name) {
+            errors.push(
+                Diagnostic::new(place, format!("the upstream `{name}` is defined twice"))
+                    .label("defined again here")
+                    .related(*first, "first defined here"),
+            );
+            continue;
+        }
+        upstreams.insert(name.to_string(), (place, settings));
+    }
+}
+
+fn refuse_twice(sites: &[SiteSettings], errors: &mut Diagnostics) {
+    let mut first: BTreeMap<&str, Place> = BTreeMap::new();
+    for site in sites {
+        if let Some(place) = first.insert(&site.name.value, site.name.place) {
+            errors.push(
+                Diagnostic::new(
+                    site.name.place,
+                    format!("the site `{}` is defined twice", site.name.value),
+                )
+                .label("defined again here")
+                .related(place, "first defined here"),
+            );
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! A client's connection, as pingora is given it.
+//!
+//! pingora reads heads and bodies through this stream. It never sees a byte that was not checked:
+//! the head is read and judged here first ([`ClientStream::read_head`]), a body is followed to its
+//! end, and what comes after it is kept for the next request. Every time-out of the client's side
+//! is here too, and so are the trailers that pingora would lose.
+
+use crate::observe::OpenConnection;
+use crate::proxy::Connection;
+use crate::wire::chunked::Scanner;
+use crate::wire::exchange::LAST_CHUNK;
+use crate::wire::head::{self, Finder};
+use crate::wire::{Fault, Framing, Limits, Outbox, Patience, Times};
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The most that is read of later requests while one is being answered.
+const AHEAD_LIMIT: usize = 64 * 1024;
+
+#[derive(Debug)]
+enum Body {
+    /// So many bytes are still to come.
+    Length(u64),
+    Chunked(Box<Scanner>),
+    Done,
+    /// Upgraded: no HTTP any more.
+    Raw,
+}
+
+/// What came instead of a request.
+#[derive(Debug)]
+pub enum NoHead {
+    /// The client went, or was idle for too long.
+    Closed,
+    /// A request that is answered with an error.
+    Fault(Fault),
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct ClientStream {
+    /// `None` once it was handed over to be closed slowly.
+    io: Option<TcpStream>,
+    connection: Arc<Connection>,
+    digest: Arc<ProxyDigest>,
+    /// Bytes that were read but belong to what comes later.
+    ahead: BytesMut,
+    body: Body,
+    times: Times,
+    ended: bool,
+    reading: Patience,
+    writing: Patience,
+    outbox: Outbox,
+    _open: OpenConnection,
+}
+
+impl ClientStream {
+    /// A connection that was just accepted.
+    pub fn new(
+        io: TcpStream,
+        connection: Arc<Connection>,
+        times: Times,
+        open: OpenConnection,
+    ) -> Self {
+        let digest = Arc::new(connection.digest());
+        ClientStream {
+            io: Some(io),
+            connection,
+            digest,
+            ahead: BytesMut::new(),
+            body: Body::Done,
+            times,
+            ended: false,
+            reading: Patience::default(),
+            writing: Patience::default(),
+            outbox: Outbox::default(),
+            _open: open,
+        }
+    }
+
+    /// The connection's facts.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// Waits for the first byte of a request, for at most `limit`. False when none came.
+    pub async fn wait_for_request(&mut self, limit: Duration) -> bool {
+        if !self.ahead.is_empty() {
+            return true;
+        }
+        self.reading.restart(Some(limit));
+        matches!(poll_fn(|cx| self.poll_fill(cx)).await, Ok(n) if n > 0)
+    }
+
+    /// Reads and checks a head. Returns its bytes; the body is then read from this stream.
+    ///
+    /// # Errors
+    /// [`NoHead`] when the client went or sent what is no request.
+    pub async fn read_head(&mut self, limits: &Limits, times: Times) -> Result<BytesMut, NoHead> {
+        self.times = times;
+        self.reading.restart(Some(times.header));
+        let mut finder = Finder::default();
+        let (start, end) = loop {
+            match finder.find(&self.ahead, limits) {
+                Ok(Some(range)) => break range,
+                Ok(None) => {}
+                Err(fault) => return Err(NoHead::Fault(fault)),
+            }
+            match poll_fn(|cx| self.poll_fill(cx)).await {
+                Ok(0) => return Err(NoHead::Closed),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(NoHead::Fault(Fault::HeaderTimeout));
+                }
+                Err(_) => return Err(NoHead::Closed),
+            }
+        };
+        let mut bytes = self.ahead.split_to(end);
+        bytes.advance(start);
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+        let head = head::check(&bytes, limits).map_err(NoHead::Fault)?;
+        self.connection.exchange.reset();
+        self.connection.exchange.count_received(bytes.len());
+        self.body = match head.framing {
+            Framing::Length(0) => Body::Done,
+            Framing::Length(length) => Body::Length(length),
+            Framing::Chunked => Body::Chunked(Box::default()),
+        };
+        if matches!(self.body, Body::Done) {
+            self.reading.stop();
+        } else {
+            self.reading.restart(Some(times.body));
+        }
+        Ok(match head.authority_form {
+            Some(range) => origin_form(&bytes, range),
+            None => bytes,
+        })
+    }
+
+    /// Gives up on the request at hand: its head could not be understood, so neither can anything
+    /// that follows.
+    pub fn abandon_request(&mut self) {
+        self.body = Body::Length(u64::MAX);
+    }
+
+    /// Reads more into `ahead`: how many bytes, 0 at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // A connection that waits has no buffer: ten thousand of them would have 40 MiB of it.
+        let Some(io) = self.io.as_mut() else {
+            return Poll::Ready(Ok(0));
+        };
+        if io.poll_read_ready(cx)?.is_pending() {
+            ready!(self.reading.poll_over(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.ahead.reserve(4096);
+        match tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.ahead) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => {
+                ready!(self.reading.poll_over(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    /// Between requests: notices that the client went, keeps what it sends early.
+    fn poll_beyond(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.ended && self.ahead.len() < AHEAD_LIMIT {
+            let Some(io) = self.io.as_mut() else {
+                return Poll::Ready(Ok(()));
+            };
+            let mut space = [0u8; 1024];
+            let mut buf = ReadBuf::new(&mut space);
+            ready!(Pin::new(io).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                self.ended = true;
+            }
+            self.ahead.extend_from_slice(buf.filled());
+        }
+        // A request that was sent early is still answered, although its sender closed its side.
+        if self.ended && self.ahead.is_empty() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Reads at most `limit` bytes, first of those read ahead.
+    fn poll_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<usize>> {
+        if !self.ahead.is_empty() {
+            let n = self.ahead.len().min(buf.remaining()).min(limit);
+            buf.put_slice(&self.ahead.split_to(n));
+            return Poll::Ready(Ok(n));
+        }
+        let Some(io) = self.io.as_mut() else {
+            return Poll::Ready(Ok(0));
+        };
+        let before = buf.filled().len();
+        let result = if limit >= buf.remaining() {
+            Pin::new(io).poll_read(cx, buf).map_ok(|()| 0)
+        } else {
+            let mut limited = ReadBuf::new(buf.initialize_unfilled_to(limit));
+            Pin::new(io)
+                .poll_read(cx, &mut limited)
+                .map_ok(|()| limited.filled().len())
+        };
+        match result {
+            Poll::Ready(Ok(n)) => {
+                buf.advance(n);
+                Poll::Ready(Ok(buf.filled().len().saturating_sub(before)))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                ready!(self.reading.poll_over(cx));
+                Poll::Ready(Err(Fault::BodyTimeout.into_io()))
+            }
+        }
+    }
+
+    fn poll_chunked(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let before = buf.filled().len();
+        let n = ready!(self.poll_some(cx, buf, usize::MAX))?;
+        let Body::Chunked(scanner) = &mut self.body else {
+            return Poll::Ready(Ok(n));
+        };
+        let fresh = buf.filled().get(before..).unwrap_or_default();
+        let Some(end) = scanner.scan(fresh).map_err(Fault::into_io)? else {
+            return Poll::Ready(Ok(n));
+        };
+        let trailers = scanner.trailers().map_err(Fault::into_io)?;
+        self.connection.exchange.put_request_trailers(trailers);
+        let beyond = fresh.get(end..).unwrap_or_default();
+        if !beyond.is_empty() {
+            let rest = std::mem::replace(&mut self.ahead, BytesMut::from(beyond));
+            self.ahead.extend_from_slice(&rest);
+        }
+        buf.set_filled(before.saturating_add(end));
+        self.body = Body::Done;
+        Poll::Ready(Ok(end))
+    }
+
+    fn poll_out(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let Some(io) = self.io.as_mut() else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        match self.outbox.poll_write(cx, io, bufs) {
+            Poll::Ready(Ok(n)) => {
+                self.writing.stop();
+                self.connection.exchange.count_sent(n);
+                Poll::Ready(Ok(n))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.poll_unsent(cx).map(Err),
+        }
+    }
+
+    /// Ready when the client has not taken a byte for too long.
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if !self.writing.running() {
+            self.writing.restart(Some(self.times.send));
+        }
+        self.writing
+            .poll_over(cx)
+            .map(|()| Fault::SendTimeout.into_io())
+    }
+
+    /// Whether closing now would make the kernel send a reset that eats the answer.
+    fn has_unread(&self) -> bool {
+        !self.ended && (!matches!(self.body, Body::Done | Body::Raw) || !self.ahead.is_empty())
+    }
+}
+
+/// The head with its absolute-form target made origin-form, as an origin server expects it
+/// (RFC 9112 section 3.2.2).
+fn origin_form(head: &[u8], authority: std::ops::Range<usize>) -> BytesMut {
+    let before = head.get(..authority.start).unwrap_or_default();
+    let after = head.get(authority.end..).unwrap_or_default();
+    let mut bytes = BytesMut::with_capacity(head.len().saturating_add(1));
+    bytes.extend_from_slice(before);
+    if after.first() != Some(&b'/') {
+        bytes.extend_from_slice(b"/");
+    }
+    bytes.extend_from_slice(after);
+    bytes
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if matches!(this.body, Body::Done) && this.connection.exchange.upgraded() {
+            this.body = Body::Raw;
+        }
+        let n = match &mut this.body {
+            Body::Done => return this.poll_beyond(cx),
+            Body::Raw => ready!(this.poll_some(cx, buf, usize::MAX))?,
+            Body::Chunked(_) => ready!(this.poll_chunked(cx, buf))?,
+            Body::Length(left) => {
+                let left = *left;
+                let limit = usize::try_from(left).unwrap_or(usize::MAX);
+                let n = ready!(this.poll_some(cx, buf, limit))?;
+                let left = left.saturating_sub(n as u64);
+                this.body = if left == 0 {
+                    Body::Done
+                } else {
+                    Body::Length(left)
+                };
+                n
+            }
+        };
+        this.ended |= n == 0;
+        this.connection.exchange.count_received(n);
+        match this.body {
+            Body::Done | Body::Raw => this.reading.stop(),
+            _ => this.reading.restart(Some(this.times.body)),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // pingora writes the last chunk alone and by this function; data of chunks comes vectored.
+        if buf == LAST_CHUNK
+            && let Some(chunk) = self.connection.exchange.last_response_chunk()
+        {
+            self.connection.exchange.count_sent(chunk.len());
+            self.outbox.push(&chunk);
+            return Poll::Ready(Ok(buf.len()));
+        }
+        self.poll_out(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // The outbox adds one slice of its own to at most four.
+        self.poll_out(cx, bufs.get(..4).unwrap_or(bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let Some(io) = this.io.as_mut() else {
+            return Poll::Ready(Ok(()));
+        };
+        match this.outbox.poll_flush(cx, io) {
+            Poll::Ready(result) => {
+                this.writing.stop();
+                Poll::Ready(result)
+            }
+            Poll::Pending => this.poll_unsent(cx).map(Err),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        match self.io.as_mut() {
+            // A client that may still be sending is closed slowly, when this is dropped.
+            Some(io) => Pin::new(io).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+#[async_trait]
+impl Shutdown for ClientStream {
+    async fn shutdown(&mut self) {
+        // A client that is gone already is no news.
+        let _ = poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await;
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        if !self.has_unread() {
+            return;
+        }
+        if let (Some(io), Ok(runtime)) = (self.io.take(), tokio::runtime::Handle::try_current()) {
+            // Owned by the worker's runtime, and over after at most `LINGER`.
+            runtime.spawn(linger(io));
+        }
+    }
+}
+
+/// How long a client that goes on sending is listened to after its answer.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much of what it sends is thrown away.
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Closes a connection on which the client may still be sending: a plain close would make the
+/// kernel reset it, and the client might never see the answer (RFC 9112 section 9.6).
+async fn linger(mut io: TcpStream) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let drain = async {
+        io.shutdown().await?;
+        let mut space = vec![0u8; 16 * 1024];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match io.read(&mut space).await? {
+                0 => break,
+                n => left = left.saturating_sub(n),
+            }
+        }
+        io::Result::Ok(())
+    };
+    // Whatever went wrong, the connection is closed now.
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}
+
+impl UniqueID for ClientStream {
+    fn id(&self) -> UniqueIDType {
+        self.io.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+}
+
+impl Ssl for ClientStream {}
+
+impl GetTimingDigest for ClientStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for ClientStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(self.digest.clone())
+    }
+}
+
+impl GetSocketDigest for ClientStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl Peek for ClientStream {}

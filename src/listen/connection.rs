@@ -1,0 +1,72 @@
+//! The life of one connection: request after request.
+
+use super::client::{ClientStream, NoHead};
+use crate::proxy::{Engine, Running, refuse};
+use bytes::Bytes;
+use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+
+/// Serves a connection until one side ends it. `stop` turns true when the process is ending: then
+/// it is closed as soon as no request is open.
+pub async fn serve(
+    client: ClientStream,
+    engine: Arc<Engine>,
+    running: Arc<Running>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut client = Box::new(client);
+    let mut first = true;
+    loop {
+        let (limits, times) = {
+            let edge = running.edge.load();
+            (edge.limits, edge.times)
+        };
+        // A connection that never says anything is kept no longer than a slow head would be.
+        let wait = if first { times.header } else { times.keepalive };
+        first = false;
+        let came = tokio::select! {
+            biased;
+            came = client.wait_for_request(wait) => came,
+            () = super::stopped(&mut stop) => false,
+        };
+        if !came {
+            return;
+        }
+        let began = Instant::now();
+        let head = match client.read_head(&limits, times).await {
+            Ok(head) => head,
+            Err(NoHead::Closed) => return,
+            Err(NoHead::Fault(fault)) => {
+                let answer = refuse(&running, client.connection(), fault, began.elapsed());
+                close_with(&mut client, answer).await;
+                return;
+            }
+        };
+        let mut session = ServerSession::new_http1(client);
+        session.set_pipelined_prefix(head);
+        let Some(reused) = engine.process_new_http(session, &stop).await else {
+            return;
+        };
+        let (stream, _) = reused.consume();
+        client = match stream.into_any().downcast::<ClientStream>() {
+            Ok(client) => client,
+            Err(_) => return,
+        };
+        if *stop.borrow() {
+            return;
+        }
+    }
+}
+
+/// Sends the last answer of a connection. The client may still be sending: the stream is closed
+/// slowly when it is dropped.
+async fn close_with(client: &mut ClientStream, answer: Bytes) {
+    client.abandon_request();
+    // A client that does not take it has gone.
+    let _ = client.write_all(&answer).await;
+    let _ = client.flush().await;
+}

@@ -1,0 +1,392 @@
+//! The one place that names the metrics.
+//!
+//! Label values come from the configuration only, never from a request: nobody outside can make
+//! series.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use std::sync::OnceLock;
+
+/// Seconds. From a cached answer to a report that takes its time; a bucket a doubling or so.
+const SECONDS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+];
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    app_duration: HistogramVec,
+    received: IntCounterVec,
+    sent: IntCounterVec,
+    /// Requests refused before they reached a site, by reason.
+    pub refused: IntCounterVec,
+    /// Requests being answered now.
+    pub in_flight: IntGauge,
+    /// Client connections open now.
+    pub connections_open: IntGauge,
+    /// Client connections accepted so far.
+    pub connections_accepted: IntCounter,
+    /// Connections that could not be accepted.
+    pub connections_failed: IntCounter,
+    /// Upgraded (WebSocket) connections open now.
+    pub upgraded_open: IntGauge,
+    upstream_errors: IntCounterVec,
+    upstream_up: IntGaugeVec,
+    /// Which load of the configuration is running, from 1.
+    pub config_generation: IntGauge,
+    /// When the configuration was last loaded or tried to be, seconds since the Unix epoch.
+    pub config_reload_time: Gauge,
+    /// How long the last load took until it was in force.
+    pub config_reload_seconds: Gauge,
+    /// 1 when the last load was good, 0 when it was refused.
+    pub config_reload_success: IntGauge,
+    /// Lines of the access log that were dropped because its writer could not keep up.
+    pub log_dropped: IntCounter,
+}
+
+impl Metrics {
+    /// Registers all metrics.
+    ///
+    /// # Errors
+    /// Two metrics of one name: a mistake in this file.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let keep = Keep {
+            registry: &registry,
+        };
+        let route = &["site", "route"];
+        let metrics = Metrics {
+            requests: keep.counters(
+                "parvis_requests_total",
+                "Requests answered.",
+                &["site", "route", "method", "status"],
+            )?,
+            duration: keep.histograms(
+                "parvis_request_duration_seconds",
+                "From a request's head to the end of its answer.",
+                route,
+            )?,
+            app_duration: keep.histograms(
+                "parvis_upstream_duration_seconds",
+                "From passing a request on to the head of the app's answer.",
+                route,
+            )?,
+            received: keep.counters(
+                "parvis_received_bytes_total",
+                "Bytes of requests, heads and framing included.",
+                route,
+            )?,
+            sent: keep.counters(
+                "parvis_sent_bytes_total",
+                "Bytes of answers, heads and framing included.",
+                route,
+            )?,
+            refused: keep.counters(
+                "parvis_refused_requests_total",
+                "Requests refused before they reached a site.",
+                &["reason"],
+            )?,
+            in_flight: keep.gauge("parvis_requests_in_flight", "Requests being answered.")?,
+            connections_open: keep.gauge("parvis_connections_open", "Client connections open.")?,
+            connections_accepted: keep.counter(
+                "parvis_connections_accepted_total",
+                "Client connections accepted.",
+            )?,
+            connections_failed: keep.counter(
+                "parvis_connections_failed_total",
+                "Client connections that could not be accepted.",
+            )?,
+            upgraded_open: keep.gauge(
+                "parvis_upgraded_connections_open",
+                "Upgraded (WebSocket) connections open.",
+            )?,
+            upstream_errors: keep.counters(
+                "parvis_upstream_errors_total",
+                "Failures to get an answer from an app, by kind.",
+                &["upstream", "kind"],
+            )?,
+            upstream_up: keep.gauges(
+                "parvis_upstream_server_up",
+                "1 when a server may get requests, 0 when its health checks failed.",
+                &["upstream", "server"],
+            )?,
+            config_generation: keep.gauge(
+                "parvis_config_generation",
+                "Which load of the configuration is running.",
+            )?,
+            config_reload_time: keep.number(
+                "parvis_config_last_reload_timestamp_seconds",
+                "When the configuration was last loaded, or tried to be.",
+            )?,
+            config_reload_seconds: keep.number(
+                "parvis_config_last_reload_duration_seconds",
+                "How long the last load took.",
+            )?,
+            config_reload_success: keep.gauge(
+                "parvis_config_last_reload_success",
+                "1 when the last load was good, 0 when it was refused.",
+            )?,
+            log_dropped: keep.counter(
+                "parvis_log_dropped_total",
+                "Lines of the access log dropped because its writer could not keep up.",
+            )?,
+            registry: registry.clone(),
+        };
+        let build = IntGauge::with_opts(
+            Opts::new("parvis_build_info", "The version that runs.")
+                .const_label("version", env!("CARGO_PKG_VERSION")),
+        )?;
+        build.set(1);
+        registry.register(Box::new(build))?;
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        registry.register(Box::new(process))?;
+        Ok(metrics)
+    }
+
+    /// All metrics in Prometheus's text format, version 0.0.4.
+    ///
+    /// # Errors
+    /// A metric without its values: a mistake of ours.
+    pub fn render(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// Counts a failure of an upstream.
+    pub fn upstream_error(&self, upstream: &str, kind: &str) {
+        if let Ok(counter) = self
+            .upstream_errors
+            .get_metric_with_label_values(&[upstream, kind])
+        {
+            counter.inc();
+        }
+    }
+
+    /// Notes whether a server is up.
+    pub fn server_up(&self, upstream: &str, server: &str, up: bool) {
+        if let Ok(gauge) = self
+            .upstream_up
+            .get_metric_with_label_values(&[upstream, server])
+        {
+            gauge.set(i64::from(up));
+        }
+    }
+
+    /// Forgets the servers of the configuration before.
+    pub fn forget_servers(&self) {
+        self.upstream_up.reset();
+    }
+
+    /// Counts a request that was refused before it reached a site.
+    pub fn refuse(&self, reason: &str) {
+        if let Ok(counter) = self.refused.get_metric_with_label_values(&[reason]) {
+            counter.inc();
+        }
+    }
+}
+
+struct Keep<'a> {
+    registry: &'a Registry,
+}
+
+impl Keep<'_> {
+    fn keep<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+        self.registry.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.keep(IntCounter::new(name, help)?)
+    }
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
+        self.keep(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.keep(IntGauge::new(name, help)?)
+    }
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+    fn number(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.keep(Gauge::new(name, help)?)
+    }
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<HistogramVec> {
+        let opts = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        self.keep(HistogramVec::new(opts, labels)?)
+    }
+}
+
+/// The methods that are counted by name.
+const METHODS: [&str; 8] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other",
+];
+const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The series of one route, looked up once: per request they are an addition.
+#[derive(Debug, Default)]
+pub struct RouteMetrics {
+    // Boxed and late: ten thousand routes have ten thousand of these, most never asked for.
+    series: OnceLock<Box<Series>>,
+}
+
+#[derive(Debug)]
+struct Series {
+    requests: [[OnceLock<IntCounter>; 5]; 8],
+    duration: Histogram,
+    app_duration: OnceLock<Histogram>,
+    received: IntCounter,
+    sent: IntCounter,
+}
+
+/// What is counted of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// The answer's status; 0 when none was sent.
+    pub status: u16,
+    /// Seconds in all.
+    pub seconds: f64,
+    /// Seconds that the app took to its head.
+    pub app_seconds: Option<f64>,
+    /// Bytes from the client.
+    pub received: u64,
+    /// Bytes to the client.
+    pub sent: u64,
+}
+
+impl RouteMetrics {
+    /// Counts a request of this site and route.
+    pub fn count(&self, metrics: &Metrics, site: &str, route: &str, what: &Counted<'_>) {
+        if self.series.get().is_none() {
+            let Some(series) = Series::new(metrics, site, route) else {
+                return;
+            };
+            // Another thread may have been first; its series are the same.
+            let _ = self.series.set(Box::new(series));
+        }
+        let Some(series) = self.series.get() else {
+            return;
+        };
+        let method = METHODS.iter().position(|m| *m == what.method).unwrap_or(7);
+        // A request without an answer (the client went) counts as 4xx, as nginx's 499 does.
+        let status = usize::from(what.status / 100)
+            .checked_sub(1)
+            .unwrap_or(3)
+            .min(4);
+        if let Some(cell) = series.requests.get(method).and_then(|row| row.get(status)) {
+            let labels = || {
+                let (method, status) = (METHODS.get(method)?, STATUSES.get(status)?);
+                metrics
+                    .requests
+                    .get_metric_with_label_values(&[site, route, method, status])
+                    .ok()
+            };
+            if let Some(counter) = cell
+                .get()
+                .or_else(|| cell.set(labels()?).ok().and(cell.get()))
+            {
+                counter.inc();
+            }
+        }
+        series.duration.observe(what.seconds);
+        if let Some(seconds) = what.app_seconds {
+            if series.app_duration.get().is_none()
+                && let Ok(histogram) = metrics
+                    .app_duration
+                    .get_metric_with_label_values(&[site, route])
+            {
+                let _ = series.app_duration.set(histogram);
+            }
+            if let Some(histogram) = series.app_duration.get() {
+                histogram.observe(seconds);
+            }
+        }
+        series.received.inc_by(what.received);
+        series.sent.inc_by(what.sent);
+    }
+}
+
+impl Series {
+    fn new(metrics: &Metrics, site: &str, route: &str) -> Option<Self> {
+        let labels = &[site, route];
+        Some(Series {
+            requests: Default::default(),
+            duration: metrics.duration.get_metric_with_label_values(labels).ok()?,
+            app_duration: OnceLock::new(),
+            received: metrics.received.get_metric_with_label_values(labels).ok()?,
+            sent: metrics.sent.get_metric_with_label_values(labels).ok()?,
+        })
+    }
+}
+
+/// A gauge that is one higher for as long as this lives.
+#[derive(Debug)]
+pub struct Held(IntGauge);
+
+impl Held {
+    /// Raises the gauge.
+    pub fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Held(gauge.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A client connection that is open.
+pub type OpenConnection = Held;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_registered_once_and_counts() {
+        let metrics = Metrics::new().unwrap();
+        let route = RouteMetrics::default();
+        let what = Counted {
+            method: "BREW",
+            status: 418,
+            seconds: 0.2,
+            app_seconds: Some(0.1),
+            received: 7,
+            sent: 9,
+        };
+        route.count(&metrics, "s", "/*", &what);
+        route.count(&metrics, "s", "/*", &Counted { status: 0, ..what });
+        let text = metrics.render().unwrap();
+        let line =
+            "parvis_requests_total{method=\"other\",route=\"/*\",site=\"s\",status=\"4xx\"} 2";
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains("parvis_upstream_duration_seconds_count{route=\"/*\",site=\"s\"} 2"));
+        assert!(text.contains("parvis_build_info") && text.contains("process_cpu_seconds_total"));
+    }
+
+    #[test]
+    fn a_held_gauge_falls_back() {
+        let metrics = Metrics::new().unwrap();
+        let held = Held::new(&metrics.in_flight);
+        assert_eq!(metrics.in_flight.get(), 1);
+        drop(held);
+        assert_eq!(metrics.in_flight.get(), 0);
+    }
+}

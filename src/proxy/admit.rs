@@ -1,0 +1,201 @@
+//! A request comes in: who sends it, what it is called, where it goes.
+
+use super::connection::Connection;
+use super::context::Context;
+use super::respond::{Answer, Envelope};
+use crate::answer;
+use crate::edge::{Action, Route};
+use crate::headers::{client_address, host, remove_underscored, request_id};
+use crate::route::{Facts, Found};
+use crate::wire::target;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, Method};
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+use std::time::SystemTime;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Admission {
+    /// It goes to an app.
+    Pass,
+    /// It is answered here.
+    Answer(Answer),
+}
+
+/// Who sends the request, and what it is called.
+pub fn identify(session: &mut Session, ctx: &mut Context) {
+    let Some(connection) = Connection::of(session.digest()).cloned() else {
+        return;
+    };
+    let request = session.req_header_mut();
+    remove_underscored(request);
+    ctx.trusted = ctx.edge.trusted.contains(connection.peer);
+    ctx.client = Some(client_address(connection.peer, request, &ctx.edge.trusted));
+    let own = request.headers.get(X_REQUEST_ID).filter(|_| ctx.trusted);
+    let id = match own.filter(|id| request_id::acceptable(id)) {
+        Some(id) => id.clone(),
+        None => request_id::make(SystemTime::now()),
+    };
+    ctx.request_id = Some(id);
+    ctx.websocket = keep_websocket_only(request);
+    ctx.connection = Some(connection);
+}
+
+/// Whether the request asks for a WebSocket (RFC 6455 section 4.1). Any other upgrade is taken
+/// out of it: the request goes on as the plain one that it may be (RFC 9110 section 7.8).
+fn keep_websocket_only(request: &mut RequestHeader) -> bool {
+    if !request.headers.contains_key(UPGRADE) {
+        return false;
+    }
+    let mut upgrades = request.headers.get_all(UPGRADE).iter();
+    let one = matches!((upgrades.next(), upgrades.next()), (Some(v), None) if v.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let asked = request.headers.get_all(CONNECTION).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|b| *b == b',')
+            .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    });
+    let websocket = one && asked && request.method == Method::GET;
+    if !websocket {
+        request.remove_header(&UPGRADE);
+    }
+    websocket
+}
+
+/// Finds the request's route and decides what becomes of it.
+///
+/// # Errors
+/// An answer that cannot be built.
+pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admission> {
+    let Some(connection) = ctx.connection.clone() else {
+        return refuse(500, "internal", session, ctx);
+    };
+    let edge = ctx.edge.clone();
+    let request = session.req_header();
+    let host = host(request).map_or(&b""[..], HeaderValue::as_bytes);
+    ctx.site = edge.find_site(connection.listener, host);
+    let Some(site) = ctx.site.and_then(|index| edge.sites.get(index)) else {
+        return refuse(
+            if connection.tls { 421 } else { 404 },
+            "no_site",
+            session,
+            ctx,
+        );
+    };
+    let (raw_path, query) = target::split_target(request.raw_path());
+    let Some(path) = target::normalise(raw_path) else {
+        return refuse(400, "path", session, ctx);
+    };
+    let facts = Facts {
+        method: &request.method,
+        headers: &request.headers,
+        query,
+    };
+    let found = site.table().find(&path, &facts);
+    let index = match &found {
+        Found::Route(index) | Found::AddSlash(index) => *index,
+        Found::WrongMethod(methods) => {
+            let allow: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            let mut answer = error_answer(405, session, ctx)?;
+            answer.head.insert_header("Allow", allow.join(", "))?;
+            return Ok(Admission::Answer(answer));
+        }
+        Found::Nothing => return refuse(404, "no_route", session, ctx),
+    };
+    ctx.route = Some(index);
+    let Some(route) = site.routes.get(index) else {
+        return refuse(500, "internal", session, ctx);
+    };
+    if matches!(found, Found::AddSlash(_)) {
+        let mut to = [target::encode(&path).as_bytes(), b"/"].concat();
+        if let Some(query) = query {
+            to.push(b'?');
+            to.extend_from_slice(query);
+        }
+        let to = HeaderValue::from_bytes(&to).unwrap_or_else(|_| HeaderValue::from_static("/"));
+        return Answer::redirect(308, to, &envelope(ctx)).map(Admission::Answer);
+    }
+    if too_large(&request.headers, route) {
+        return refuse(413, "body_too_large", session, ctx);
+    }
+    if ctx.websocket && has_body(&request.headers) {
+        return refuse(400, "websocket_with_body", session, ctx);
+    }
+    match &route.action {
+        Action::Proxy(_) => Ok(Admission::Pass),
+        Action::Respond(fixed) => {
+            let body = fixed.body.clone();
+            Answer::new(fixed.status, &fixed.content_type, body, &envelope(ctx))
+                .map(Admission::Answer)
+        }
+        Action::Redirect(redirect) => {
+            let scheme = if connection.tls { "https" } else { "http" };
+            let request = answer::Request {
+                scheme,
+                host,
+                raw_path,
+                path: &path,
+                query,
+            };
+            match redirect.location(&route.pattern, &request) {
+                Some(to) => {
+                    Answer::redirect(redirect.status, to, &envelope(ctx)).map(Admission::Answer)
+                }
+                None => refuse(400, "path", session, ctx),
+            }
+        }
+    }
+}
+
+fn too_large(headers: &HeaderMap, route: &Route) -> bool {
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    matches!((length, route.max_body), (Some(length), Some(limit)) if length > limit)
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length.as_bytes() != b"0")
+}
+
+/// What answers to this request carry.
+pub fn envelope(ctx: &Context) -> Envelope<'_> {
+    let site = || {
+        let listener = ctx.connection.as_ref()?.listener;
+        ctx.site()
+            .or_else(|| ctx.edge.site_for_errors(listener))
+            .map(|site| &site.headers)
+    };
+    Envelope {
+        policy: ctx.route().map(|route| &route.headers).or_else(site),
+        request_id: ctx.request_id.as_ref(),
+        tls: ctx.tls(),
+    }
+}
+
+fn refuse(
+    status: u16,
+    why: &'static str,
+    session: &Session,
+    ctx: &mut Context,
+) -> pingora::Result<Admission> {
+    ctx.fault = Some(why);
+    error_answer(status, session, ctx).map(Admission::Answer)
+}
+
+/// An error's page for this request.
+///
+/// # Errors
+/// A status outside of 100 to 999.
+pub fn error_answer(status: u16, session: &Session, ctx: &Context) -> pingora::Result<Answer> {
+    let headers = &session.req_header().headers;
+    Answer::error(status, Some(headers), ctx.retry_after, &envelope(ctx))
+}

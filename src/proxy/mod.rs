@@ -1,0 +1,21 @@
+//! A request's way through the rooms.
+//!
+//! In: a session of pingora's on a connection of ours. Out: an answer, a line in the log, counts.
+//! This room knows the order of the others and composes them; they do not know each other.
+
+mod admit;
+mod connection;
+mod context;
+mod engine;
+mod forward;
+mod record;
+mod refuse;
+mod respond;
+mod running;
+mod service;
+mod status;
+
+pub use connection::Connection;
+pub use engine::{Engine, engine};
+pub use refuse::refuse;
+pub use running::Running;

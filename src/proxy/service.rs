@@ -1,0 +1,248 @@
+//! The only `impl ProxyHttp`: the order of the rooms. Each phase calls one and goes on.
+
+use super::admit::{self, Admission};
+use super::context::Context;
+use super::running::Running;
+use super::{forward, record, status};
+use crate::observe::Held;
+use crate::upstream::Lease;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// parvis, as pingora sees it.
+#[derive(Debug)]
+pub struct EdgeProxy {
+    /// What all requests share.
+    pub running: Arc<Running>,
+}
+
+/// A connect that failed is tried once more, on the next server.
+const CONNECT_TRIES: usize = 2;
+
+#[async_trait]
+impl ProxyHttp for EdgeProxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(
+            self.running.edge.load_full(),
+            Held::new(&self.running.metrics.in_flight),
+        )
+    }
+
+    // pingora would add a compression module to every request.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        // Time-outs are the streams' own: one per direction and purpose.
+        session.set_read_timeout(None);
+        admit::identify(session, ctx);
+        if self.running.stopping() {
+            session.set_keepalive(None);
+        }
+        match admit::admit(session, ctx)? {
+            Admission::Pass => Ok(false),
+            Admission::Answer(answer) => {
+                ctx.status = answer.head.status.as_u16();
+                answer.send(session).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        forward::choose(ctx)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if let (Some(lease), Some(terms)) =
+            (digest.and_then(Lease::of), forward::terms(session, ctx))
+        {
+            lease.begin(terms);
+        }
+        ctx.connected = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        forward::prepare(session, request, ctx).await
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        // An empty last piece would be written as a chunk of its own (pingora issue 935).
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        let Some(piece) = body else { return Ok(()) };
+        ctx.body = ctx.body.saturating_add(piece.len() as u64);
+        let limit = ctx.route().and_then(|route| route.max_body);
+        // After an upgrade there is no body, only what the two sides say to each other.
+        if limit.is_some_and(|limit| ctx.body > limit) && ctx.upgraded.is_none() {
+            let error = Error::explain(
+                ErrorType::HTTPStatus(413),
+                "the body is larger than max_body",
+            );
+            return Err(error.into_down());
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if answer.status.is_informational() && answer.status != 101 {
+            return Ok(());
+        }
+        ctx.answered.get_or_insert_with(Instant::now);
+        if answer.status == 101 {
+            if let Some(connection) = ctx.connection.as_ref().filter(|_| ctx.websocket) {
+                connection.exchange.upgrade();
+                ctx.upgraded = Some(Held::new(&self.running.metrics.upgraded_open));
+            }
+            return Ok(());
+        }
+        if self.running.stopping() {
+            session.set_keepalive(None);
+        }
+        forward::dress(answer, session, ctx)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let Some(upstream) = forward::upstream(ctx) else {
+            return error;
+        };
+        self.running
+            .metrics
+            .upstream_error(&upstream.name, status::verdict(&error).kind);
+        let server = ctx
+            .server
+            .as_ref()
+            .map_or("", |server| server.label.as_str());
+        tracing::warn!(upstream = upstream.name, server, error = %error, "cannot connect");
+        let again = ctx.tried.len() < CONNECT_TRIES && upstream.choose(&ctx.tried).is_ok();
+        error.set_retry(again);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let idempotent = session.req_header().method.is_idempotent();
+        // Nothing of an answer may have reached the client, and all of the request must be at hand.
+        let answered = session
+            .response_written()
+            .is_some_and(|head| !head.status.is_informational());
+        if !idempotent || answered || ctx.websocket || session.as_ref().retry_buffer_truncated() {
+            error.set_retry(false);
+        } else {
+            error.retry.decide_reuse(reused);
+        }
+        if error.retry() {
+            // The server closed a connection that was kept idle; it is as good as it was.
+            ctx.tried.pop();
+            ctx.body = 0;
+        } else if let Some(upstream) = forward::upstream(ctx)
+            && *error.esource() == pingora::ErrorSource::Upstream
+        {
+            self.running
+                .metrics
+                .upstream_error(&upstream.name, status::verdict(&error).kind);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
+        let verdict = status::verdict(error);
+        ctx.fault.get_or_insert(verdict.kind);
+        let answered = session
+            .response_written()
+            .is_some_and(|head| !head.status.is_informational());
+        if verdict.status >= 500 && ctx.upgraded.is_none() {
+            let (site, route) = (ctx.site(), ctx.route());
+            tracing::warn!(
+                site = site.map_or("", |s| s.name.as_str()),
+                route = route.map_or("", |r| r.label.as_str()),
+                upstream = forward::upstream(ctx).map_or("", |u| u.name.as_str()),
+                server = ctx.server.as_ref().map_or("", |server| server.label.as_str()),
+                status = verdict.status,
+                error = %error,
+                "request failed"
+            );
+        }
+        if verdict.status > 0 && !answered {
+            ctx.status = verdict.status;
+            session.set_keepalive(None);
+            let answer = admit::error_answer(verdict.status, session, ctx);
+            let sent = match answer {
+                Ok(answer) => answer.send(session).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = sent {
+                tracing::debug!(%error, "an error's page could not be sent");
+            }
+        }
+        FailToProxy {
+            error_code: verdict.status,
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+        record::record(&self.running, session, error, ctx);
+    }
+
+    // What matters of an error is said above.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        true
+    }
+}

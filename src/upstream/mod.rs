@@ -1,0 +1,177 @@
+//! Apps behind the edge: their servers, whose turn it is, and whether they are up.
+//!
+//! In: `[upstream.NAME]` tables. Out, per request: a server to connect to, or why there is none.
+//! Knows pingora's peers and streams; knows nothing of sites and routes.
+
+mod balance;
+mod connect;
+mod health;
+mod resolve;
+mod server;
+pub mod settings;
+mod stream;
+
+pub use connect::ServerConnector;
+pub use server::{Health, Server};
+pub use stream::{Lease, Terms};
+
+use crate::config::{Diagnostic, Diagnostics, Place};
+use balance::RoundRobin;
+use health::HealthCheck;
+use settings::{Target, UpstreamSettings};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An app.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it is defined.
+    pub place: Place,
+    /// Its servers.
+    pub servers: Vec<Arc<Server>>,
+    /// See [`UpstreamSettings`].
+    pub first_byte: Duration,
+    /// See [`UpstreamSettings`].
+    pub between: Duration,
+    /// See [`UpstreamSettings`].
+    pub send: Duration,
+    robin: RoundRobin,
+    check: Option<HealthCheck>,
+}
+
+/// Why a request cannot be passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoServer {
+    /// Every server failed its health checks.
+    AllDown,
+    /// No server's name could be looked up.
+    NoAddress,
+}
+
+impl Upstream {
+    /// Builds an upstream; servers keep the health that `known` has of them.
+    pub fn build(
+        name: &str,
+        place: Place,
+        settings: &UpstreamSettings,
+        known: impl Fn(&str) -> Option<Arc<Health>>,
+        errors: &mut Diagnostics,
+    ) -> Option<Self> {
+        if settings.servers.is_empty() {
+            errors.push(
+                Diagnostic::new(place, format!("the upstream `{name}` has no servers"))
+                    .label("give at least one in `servers`"),
+            );
+            return None;
+        }
+        let mut servers = Vec::with_capacity(settings.servers.len());
+        for server in &settings.servers {
+            let label = server.address.value.to_string();
+            let health = known(&label).unwrap_or_default();
+            let (connect, keepalive) = (settings.connect_timeout, settings.keepalive_timeout);
+            match Server::new(server.address.value.clone(), connect, keepalive, health) {
+                Ok(server) => servers.push(Arc::new(server)),
+                Err(why) => {
+                    let what = format!("invalid address of a server: {why}");
+                    errors.push(Diagnostic::new(server.address.place, what));
+                }
+            }
+        }
+        let check = match settings.health.as_ref().map(HealthCheck::build).transpose() {
+            Ok(check) => check,
+            Err(why) => {
+                let at = settings
+                    .health
+                    .as_ref()
+                    .map_or(place, |health| health.place);
+                errors.push(Diagnostic::new(at, why));
+                None
+            }
+        };
+        let weights: Vec<u16> = settings
+            .servers
+            .iter()
+            .map(|server| server.weight)
+            .collect();
+        Some(Upstream {
+            name: name.to_string(),
+            place,
+            servers,
+            first_byte: settings.first_byte_timeout,
+            between: settings.read_timeout,
+            send: settings.send_timeout,
+            robin: RoundRobin::new(&weights),
+            check,
+        })
+    }
+
+    /// The next server whose turn it is, not one of those `tried` already.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn choose(&self, tried: &[usize]) -> Result<(usize, &Arc<Server>), NoServer> {
+        let up = |i: usize| {
+            self.servers
+                .get(i)
+                .is_some_and(|server| server.health.is_up())
+        };
+        let index = self
+            .robin
+            .choose(|i| up(i) && !tried.contains(&i))
+            .ok_or(NoServer::AllDown)?;
+        self.servers
+            .get(index)
+            .map(|server| (index, server))
+            .ok_or(NoServer::AllDown)
+    }
+
+    /// Seconds after which a client may try again when all servers are down.
+    pub fn retry_after(&self) -> u64 {
+        self.check
+            .as_ref()
+            .map_or(1, |check| check.interval.as_secs().max(1))
+    }
+
+    /// Whether its servers are checked.
+    pub fn checked(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// The background work of this upstream: health checks and name look-ups. The caller owns
+    /// the futures and ends them.
+    pub fn tasks(&self) -> Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let mut tasks: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
+        for server in &self.servers {
+            if let Some(check) = &self.check {
+                let (name, server) = (self.name.clone(), server.clone());
+                tasks.push(Box::pin(health::watch(name, server, check.clone())));
+            }
+            if let Target::Name(..) = server.target {
+                tasks.push(Box::pin(resolve::watch(self.name.clone(), server.clone())));
+            }
+        }
+        tasks
+    }
+
+    /// Whether a server is known by its name only.
+    pub fn has_names(&self) -> bool {
+        self.servers
+            .iter()
+            .any(|server| matches!(server.target, Target::Name(..)))
+    }
+
+    /// Looks every name up once, so that the first request finds an address. Blocks.
+    pub fn resolve_now(&self) {
+        use std::net::ToSocketAddrs;
+        for server in &self.servers {
+            if let Target::Name(name, port) = &server.target
+                && let Ok(found) = (name.as_str(), *port).to_socket_addrs()
+                && let Some(address) = found.min_by_key(std::net::SocketAddr::is_ipv6)
+            {
+                server.resolve_to(address);
+            }
+        }
+    }
+}

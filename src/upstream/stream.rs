@@ -1,0 +1,478 @@
+//! A connection to an app's server, as pingora is given it.
+//!
+//! pingora has one time-out per read; an operator wants one for the first byte, another between
+//! bytes, and a third for a WebSocket that says nothing. pingora drops trailers; here they are
+//! taken out of the chunks and handed to the client's side.
+
+use crate::wire::chunked::Scanner;
+use crate::wire::exchange::LAST_CHUNK;
+use crate::wire::{Exchange, Fault, Outbox, Patience};
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use http::StatusCode;
+use pingora::http::ResponseHeader;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A socket to a server.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+macro_rules! either {
+    ($self:expr, $io:ident => $call:expr) => {
+        match $self {
+            Socket::Tcp($io) => $call,
+            Socket::Unix($io) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        either!(&mut *self, io => Pin::new(io).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        either!(&mut *self, io => Pin::new(io).poll_write(cx, buf))
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(&mut *self, io => Pin::new(io).poll_write_vectored(cx, bufs))
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(&mut *self, io => Pin::new(io).poll_flush(cx))
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(&mut *self, io => Pin::new(io).poll_shutdown(cx))
+    }
+}
+
+/// What an exchange asks of the connection that it has been lent.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Where trailers are exchanged with the client's side.
+    pub exchange: Arc<Exchange>,
+    /// From the request's last byte to the answer's first.
+    pub first_byte: Duration,
+    /// Between two pieces of the answer.
+    pub between: Duration,
+    /// Between two pieces of the request that the app takes.
+    pub send: Duration,
+    /// Silence in both directions after an upgrade.
+    pub idle: Duration,
+    /// Whether the answer has no body whatever its head says (HEAD).
+    pub bodiless: bool,
+}
+
+/// The slip of a connection by which an exchange states its terms.
+#[derive(Debug, Default)]
+pub struct Lease {
+    terms: Mutex<Option<Terms>>,
+    fresh: AtomicBool,
+}
+
+impl Lease {
+    /// States the terms of the exchange that begins now.
+    pub fn begin(&self, terms: Terms) {
+        *self.terms.lock().unwrap_or_else(PoisonError::into_inner) = Some(terms);
+        self.fresh.store(true, Ordering::Release);
+    }
+
+    /// The lease of a connection that pingora describes by this digest.
+    pub fn of(digest: &pingora::protocols::Digest) -> Option<&Lease> {
+        let data = digest.proxy_digest.as_ref()?.user_data.as_ref()?;
+        data.downcast_ref::<Arc<Lease>>().map(Arc::as_ref)
+    }
+
+    fn take(&self) -> Option<Terms> {
+        if !self.fresh.swap(false, Ordering::Acquire) {
+            return None;
+        }
+        self.terms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// In the pool, or past the end of an answer as far as this side can tell.
+    Idle,
+    /// The answer's head is awaited; `seen` are its bytes so far when it comes in pieces.
+    Head {
+        seen: Vec<u8>,
+    },
+    /// A body whose end pingora knows.
+    Body,
+    Chunked(Box<Scanner>),
+    /// Upgraded.
+    Raw,
+}
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct ServerStream {
+    io: Socket,
+    lease: Arc<Lease>,
+    digest: Arc<ProxyDigest>,
+    terms: Option<Terms>,
+    phase: Phase,
+    /// Bytes of a chunked body that came with the head.
+    held: BytesMut,
+    reading: Patience,
+    writing: Patience,
+    outbox: Outbox,
+}
+
+/// Past this, an answer's head is left to pingora's own limit.
+const HEAD_LIMIT: usize = 256 * 1024;
+
+impl ServerStream {
+    /// A connection that was just made.
+    ///
+    /// # Errors
+    /// None in practice: pingora's digest wants a response header, which is made here.
+    pub fn new(io: Socket) -> pingora::Result<Self> {
+        let lease = Arc::new(Lease::default());
+        let header = ResponseHeader::build(StatusCode::OK, Some(0))?;
+        let digest = ProxyDigest::new(Box::new(header), Some(Box::new(lease.clone())));
+        Ok(ServerStream {
+            io,
+            lease,
+            digest: Arc::new(digest),
+            terms: None,
+            phase: Phase::Idle,
+            held: BytesMut::new(),
+            reading: Patience::default(),
+            writing: Patience::default(),
+            outbox: Outbox::default(),
+        })
+    }
+
+    /// The exchange sends: its clock starts when it stops sending.
+    fn on_write(&mut self) {
+        if let Some(terms) = self.lease.take() {
+            self.terms = Some(terms);
+            self.phase = Phase::Head { seen: Vec::new() };
+            self.held.clear();
+        }
+        let Some(terms) = &self.terms else { return };
+        match self.phase {
+            Phase::Head { .. } => self.reading.restart(Some(terms.first_byte)),
+            Phase::Raw => self.reading.restart(Some(terms.idle)),
+            _ => {}
+        }
+    }
+
+    fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.reading.poll_over(cx));
+        let fault = if matches!(self.phase, Phase::Raw) {
+            Fault::Idle
+        } else {
+            Fault::AppTimeout
+        };
+        Poll::Ready(Err(fault.into_io()))
+    }
+
+    /// Looks at new bytes of an answer's head. When its body is chunked, what came with the head
+    /// is held back, so that the chunks can be followed.
+    fn on_head(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let Phase::Head { seen } = &mut self.phase else {
+            return;
+        };
+        let fresh = buf.filled().get(before..).unwrap_or_default();
+        let earlier = seen.len();
+        let whole: &[u8] = if seen.is_empty() {
+            fresh
+        } else {
+            seen.extend_from_slice(fresh);
+            seen
+        };
+        let bodiless = self.terms.as_ref().is_some_and(|terms| terms.bodiless);
+        match judge(whole, bodiless) {
+            Judged::Partial if whole.len() > HEAD_LIMIT => self.phase = Phase::Body,
+            Judged::Partial => {
+                if earlier == 0 {
+                    *seen = fresh.to_vec();
+                }
+            }
+            Judged::Plain => self.phase = Phase::Body,
+            Judged::Upgraded => self.phase = Phase::Raw,
+            Judged::Chunked(end) => {
+                let keep = end.saturating_sub(earlier).min(fresh.len());
+                self.held
+                    .extend_from_slice(fresh.get(keep..).unwrap_or_default());
+                buf.set_filled(before.saturating_add(keep));
+                self.phase = Phase::Chunked(Box::default());
+            }
+        }
+    }
+
+    fn on_chunks(&mut self, fresh: &[u8]) -> io::Result<()> {
+        let Phase::Chunked(scanner) = &mut self.phase else {
+            return Ok(());
+        };
+        if scanner.scan(fresh).map_err(Fault::into_io)?.is_none() {
+            return Ok(());
+        }
+        let trailers = scanner.trailers().map_err(Fault::into_io)?;
+        if let Some(terms) = &self.terms
+            && !trailers.is_empty()
+        {
+            terms.exchange.put_response_trailers(trailers);
+        }
+        self.phase = Phase::Idle;
+        Ok(())
+    }
+
+    fn poll_out(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.on_write();
+        match self.outbox.poll_write(cx, &mut self.io, bufs) {
+            Poll::Ready(result) => {
+                self.writing.stop();
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.poll_unsent(cx).map(Err),
+        }
+    }
+
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if !self.writing.running() {
+            self.writing
+                .restart(self.terms.as_ref().map(|terms| terms.send));
+        }
+        self.writing
+            .poll_over(cx)
+            .map(|()| Fault::AppTimeout.into_io())
+    }
+}
+
+enum Judged {
+    Partial,
+    Plain,
+    Upgraded,
+    /// A chunked body starts at this offset.
+    Chunked(usize),
+}
+
+/// What the head at the start of `bytes` announces; interim answers before it are passed over.
+fn judge(mut bytes: &[u8], bodiless: bool) -> Judged {
+    let mut offset = 0usize;
+    loop {
+        let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
+            return Judged::Partial;
+        };
+        let end = end.saturating_add(4);
+        let head = bytes.get(..end).unwrap_or_default();
+        match head.get(9..12) {
+            Some(b"101") => return Judged::Upgraded,
+            Some([b'1', ..]) => {
+                offset = offset.saturating_add(end);
+                bytes = bytes.get(end..).unwrap_or_default();
+            }
+            Some(b"204" | b"304") => return Judged::Plain,
+            _ if bodiless || !chunked(head) => return Judged::Plain,
+            _ => return Judged::Chunked(offset.saturating_add(end)),
+        }
+    }
+}
+
+fn chunked(head: &[u8]) -> bool {
+    head.split(|b| *b == b'\n').any(|line| {
+        let Some((name, value)) = line.split_at_checked(b"transfer-encoding:".len()) else {
+            return false;
+        };
+        name.eq_ignore_ascii_case(b"transfer-encoding:")
+            && value
+                .trim_ascii()
+                .to_ascii_lowercase()
+                .ends_with(b"chunked")
+    })
+}
+
+impl AsyncRead for ServerStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        if this.held.is_empty() {
+            match Pin::new(&mut this.io).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return this.poll_unread(cx),
+            }
+        } else {
+            let n = this.held.len().min(buf.remaining());
+            buf.put_slice(this.held.get(..n).unwrap_or_default());
+            this.held.advance(n);
+        }
+        match this.phase {
+            Phase::Head { .. } => this.on_head(buf, before),
+            Phase::Chunked(_) => {
+                this.on_chunks(buf.filled().get(before..).unwrap_or_default())?;
+            }
+            _ => {}
+        }
+        let terms = this.terms.as_ref();
+        this.reading.restart(match this.phase {
+            Phase::Raw => terms.map(|terms| terms.idle),
+            // The pool has its own idle time-out.
+            Phase::Idle => None,
+            _ => terms.map(|terms| terms.between),
+        });
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ServerStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // pingora writes the last chunk alone and by this function; data of chunks comes vectored.
+        if buf == LAST_CHUNK
+            && let Some(chunk) = self
+                .terms
+                .as_ref()
+                .and_then(|t| t.exchange.last_request_chunk())
+        {
+            self.on_write();
+            self.outbox.push(&chunk);
+            return Poll::Ready(Ok(buf.len()));
+        }
+        self.poll_out(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // The outbox adds one slice of its own to at most four.
+        self.poll_out(cx, bufs.get(..4).unwrap_or(bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        match this.outbox.poll_flush(cx, &mut this.io) {
+            Poll::Ready(result) => {
+                this.writing.stop();
+                Poll::Ready(result)
+            }
+            Poll::Pending => this.poll_unsent(cx).map(Err),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[async_trait]
+impl Shutdown for ServerStream {
+    async fn shutdown(&mut self) {
+        // A server that is gone already is no news.
+        let _ = poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await;
+    }
+}
+
+impl UniqueID for ServerStream {
+    fn id(&self) -> UniqueIDType {
+        either!(&self.io, io => io.as_raw_fd())
+    }
+}
+
+impl Ssl for ServerStream {}
+
+impl GetTimingDigest for ServerStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for ServerStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(self.digest.clone())
+    }
+}
+
+impl GetSocketDigest for ServerStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl Peek for ServerStream {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_judged() {
+        let kind = |text: &[u8], bodiless| match judge(text, bodiless) {
+            Judged::Partial => "partial".to_string(),
+            Judged::Plain => "plain".to_string(),
+            Judged::Upgraded => "upgraded".to_string(),
+            Judged::Chunked(at) => format!("chunked at {at}"),
+        };
+        assert_eq!(kind(b"HTTP/1.1 200 OK\r\nA: b\r\n", false), "partial");
+        assert_eq!(
+            kind(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", false),
+            "plain"
+        );
+        let text = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0";
+        assert_eq!(kind(text, false), format!("chunked at {}", text.len() - 1));
+        assert_eq!(kind(text, true), "plain");
+        assert_eq!(kind(b"HTTP/1.1 101 X\r\n\r\n", false), "upgraded");
+        assert_eq!(kind(b"HTTP/1.1 100 Continue\r\n\r\n", false), "partial");
+        assert_eq!(
+            kind(
+                b"HTTP/1.1 103 E\r\n\r\nHTTP/1.1 204 N\r\nTransfer-Encoding: chunked\r\n\r\n",
+                false
+            ),
+            "plain"
+        );
+    }
+}
