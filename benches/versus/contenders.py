@@ -153,7 +153,9 @@ class Bare(Contender):
     def start(self, row, backend, home):
         (port,) = free_ports(1)
         where = {"LISTEN": f"{HOST}:{port}", "UPSTREAM": f"{HOST}:{backend.port}"}
-        return start(self.name, [self.binary], port, home, env={**os.environ, **where})
+        # On SIGTERM pingora waits five minutes for its connections.
+        return start(self.name, [self.binary], port, home, env={**os.environ, **where},
+                     at_our_death=signal.SIGKILL)
 
 
 def start_backend(binary, directory):
@@ -183,13 +185,11 @@ def nginx_command(binary, http, home):
     return [binary, "-p", home, "-e", home / "error.log", "-c", config]
 
 
-def start(name, command, port, home, log=None, env=None):
+def start(name, command, port, home, log=None, env=None, at_our_death=signal.SIGTERM):
     """Starts it and waits until it answers a request."""
     output = home / "output"
     with open(output, "wb") as sink:
-        # SIGTERM, because nginx ends its workers on it.
-        process = Process(command, at_our_death=signal.SIGTERM, cwd=home, env=env,
-                          stdout=sink, stderr=sink)
+        process = Process(command, at_our_death, cwd=home, env=env, stdout=sink, stderr=sink)
     server = Server(name, process, port, log)
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -221,7 +221,17 @@ def last_words(home):
 
 
 def check(server, row, backend):
-    """That the server answers the row as the backend would, and tells the backend what it has to."""
+    """That the server answers the row as the backend would, and tells the backend what it has to.
+
+    Returns the size of the body.
+    """
+    try:
+        return compared(server, row, backend)
+    except (OSError, http.client.HTTPException) as error:
+        raise Failure(f"row {row.name}: {server.name} breaks off its answer: {error!r}") from error
+
+
+def compared(server, row, backend):
     path = row.reference or row.path
     status, _, expected = backend.get(path)
     if status != 200:
@@ -231,12 +241,12 @@ def check(server, row, backend):
         raise Failure(f"row {row.name}: {server.name} answers {row.path} with {status}")
     if body != expected:
         same = len(os.path.commonprefix([body, expected]))
-        raise Failure(f"row {row.name}: the body from {server.name} ({len(body)} bytes) differs from "
-                      f"the backend's ({len(expected)} bytes) from byte {same} on")
+        raise Failure(f"row {row.name}: the body from {server.name} ({len(body)} bytes) differs "
+                      f"from the backend's ({len(expected)} bytes) from byte {same} on")
 
     # Bare pingora forwards nothing about the client: it is the floor, not an equal.
     if server.name == Bare.name:
-        return
+        return len(body)
     if "X-Request-ID" not in headers:
         raise Failure(f"row {row.name}: the answer of {server.name} has no X-Request-ID")
     if row.proxied:
@@ -246,6 +256,7 @@ def check(server, row, backend):
         if missing:
             raise Failure(f"row {row.name}: {server.name} does not send {', '.join(missing)} "
                           "to the backend, so the jobs are not equal")
+    return len(body)
 
 
 def free_ports(count):

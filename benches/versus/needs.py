@@ -38,7 +38,8 @@ def find(chosen):
     parvis = chosen.parvis or built(["build", "--release"], "parvis")
     bare = None
     if not chosen.no_bare:
-        bare = chosen.bare or built(["bench", "--no-run", "--bench", "bare_pingora"], "bare_pingora")
+        build = ["bench", "--no-run", "--bench", "bare_pingora"]
+        bare = chosen.bare or built(build, "bare_pingora")
     return Found(which("nginx"), parvis, bare)
 
 
@@ -57,8 +58,8 @@ def advice(missing, wanted):
         text += ("\nDebian's package starts an nginx on port 80, which is not needed here: "
                  "systemctl disable --now nginx")
     if "cargo" in missing:
-        text += ("\ncargo: Rust 1.89 or newer, from https://rustup.rs or with Debian's package rustup; "
-                 "the package cargo of Debian 12 and 13 is too old")
+        text += ("\ncargo: Rust 1.89 or newer, from https://rustup.rs or with Debian's package "
+                 "rustup; the package cargo of Debian 12 and 13 is too old")
     return text
 
 

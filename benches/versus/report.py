@@ -45,7 +45,8 @@ class Result:
         """Whether the bar held; None if there is none."""
         if self.row.cpu_at_most is None:
             return None
-        return self.ratio(SUBJECT, "cpu_us") <= self.row.cpu_at_most
+        # What is printed is what is judged.
+        return round(self.ratio(SUBJECT, "cpu_us"), 2) <= self.row.cpu_at_most
 
 
 HEAD = ["row", "server", "req/s", "CPU us/req", "memory MiB", "p99 ms",
@@ -96,8 +97,8 @@ def notes(results):
         for server, rounds in result.rounds.items():
             shares = [one.logged for one in rounds if one.logged is not None]
             if shares and min(shares) < 0.99:
-                yield (f"{result.row.title}: {server} wrote only {min(shares):.0%} of its access log "
-                       "in one of the rounds, so it was spared work")
+                yield (f"{result.row.title}: {server} wrote only {min(shares):.0%} of its access "
+                       "log in one of the rounds, so it was spared work")
 
 
 def machine(nginx):

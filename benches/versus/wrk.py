@@ -31,7 +31,8 @@ class Measurement:
     logged: Optional[float]
 
 
-def load(server, row, seconds, connections):
+def load(server, row, seconds, connections, size):
+    """Loads the server with requests whose answers have bodies of `size` bytes."""
     connections = row.connections or connections
     # A thread without a connection is refused by wrk.
     threads = min(row.wrk_threads, connections)
@@ -57,7 +58,7 @@ def load(server, row, seconds, connections):
         cpu = server.process.cpu_seconds() - before
         output = wrk.popen.stdout.read()
 
-    summary = judge(output, wrk.popen.returncode, server, row)
+    summary = judge(output, wrk.popen.returncode, server, row, size)
     return Measurement(
         rps=summary["requests"] / (summary["microseconds"] / 1e6),
         cpu_us=cpu * 1e6 / summary["requests"],
@@ -68,7 +69,7 @@ def load(server, row, seconds, connections):
     )
 
 
-def judge(output, status, server, row):
+def judge(output, status, server, row, size):
     """The summary that wrk.lua printed, if the run was without fault."""
     def wrong(what):
         return Failure(f"row {row.name}: {what} from {server.name} under load\n{output.strip()}")
@@ -80,14 +81,15 @@ def judge(output, status, server, row):
     errors = {name: summary[name] for name in ("connect", "read", "write", "timeout")}
     if any(errors.values()):
         raise wrong("socket errors " + ", ".join(f"{n} {what}" for what, n in errors.items() if n))
-    # wrk counts only 4xx and 5xx; a 3xx is caught by the look at the answer before the load, and
-    # by the bytes below.
+    # These are 4xx and 5xx only; a 3xx is seen by the size of the answers.
     if summary["status"] or "Non-2xx" in output:
         raise wrong(f"{summary['status']} answers that are not 2xx")
     if not server.process.alive():
         raise wrong("the server ended: no answers")
     if not summary["requests"]:
         raise wrong("not one answer")
+    if summary["bytes"] < summary["requests"] * size:
+        raise wrong(f"answers of less than {size} bytes")
     return summary
 
 

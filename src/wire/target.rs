@@ -17,7 +17,12 @@ pub fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
 ///
 /// Most paths need none of that and are returned as they are. `None` for what no path may be:
 /// a broken percent sequence, an encoded NUL, or a way out above the root.
+///
+/// `*`, which asks about the server as a whole (RFC 9110 section 9.3.7), is routed as `/`.
 pub fn normalise(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if raw == b"*" {
+        return Some(Cow::Borrowed(b"/"));
+    }
     let plain = !raw.contains(&b'%')
         && memchr::memmem::find(raw, b"/.").is_none()
         && memchr::memmem::find(raw, b"//").is_none();
