@@ -1,12 +1,84 @@
-//! parvis
+//! parvis is one binary that stands in front of a web site. A request comes in at one side, leaves
+//! at the other, and every room that it passes does one thing. This page is the map.
+//!
+//! # The rooms
+//!
+//! From the top down; a room knows only rooms below it.
+//!
+//! [`command`]: one file per subcommand (`run`, `check`, `reload`, `explain`, `demo`). Arguments in,
+//! an exit code out. `run` is the life of the process: bind everything, start the workers, act on
+//! signals, end.
+//!
+//! [`admin`]: the operator's side. The HTTP interface (`/metrics`, `/status`, `/reload`, `/health`),
+//! putting a new configuration in force, watching its files. Runs on the main thread's own runtime,
+//! away from requests.
+//!
+//! [`listen`]: clients' connections. The only room that binds. A worker is a thread with its own
+//! runtime, its own sockets (SO_REUSEPORT), its own engine and its own pool of connections to
+//! servers: a request is served on the thread that accepted its connection. `ClientStream` is a
+//! connection as pingora is given it; every byte that pingora sees was checked here.
+//!
+//! [`proxy`]: a request's way through the rooms, and the only `impl ProxyHttp`. It alone knows the
+//! order of the rooms. One function builds answers of our own (`respond`), one turns errors into
+//! statuses (`status`), one writes down what happened (`record`).
+//!
+//! [`edge`]: settings -> [`edge::Edge`], the immutable snapshot that a request works with. Also where
+//! the tables of all rooms are put together (`edge::settings`).
+//!
+//! The feature rooms, which do not know each other:
+//! [`route`] (host and path to route), [`upstream`] (servers, turns, health, names, connections to
+//! them), [`headers`] (who the client is, request ids, presets, `Cache-Control`), [`answer`]
+//! (redirects and fixed answers), [`observe`] (metrics, the access log, parvis's own log).
+//!
+//! [`wire`]: HTTP/1 as bytes: heads judged, chunks followed, trailers carried, targets normalised,
+//! time-outs that cost nothing while they are not needed. No sockets, no configuration.
+//!
+//! [`config`]: the language of the configuration. TOML with places, secrets, units, patterns; the
+//! `table!` macro that makes one definition serve as parser, defaults and reference; mistakes shown
+//! like a compiler shows them. Knows no table.
+//!
+//! # The way of a request
+//!
+//! ```text
+//! socket -> ClientStream reads the head; wire judges it          (a fault: answered, closed)
+//!   -> pingora parses it; proxy::service begins
+//!   -> Edge snapshot (one ArcSwap load, held to the end)
+//!   -> client address -> request id -> site -> route             (admit)
+//!        -> redirect | fixed answer | error page                 (answered here)
+//!        -> server chosen -> ServerStream -> forwarded fields -> app   (forward)
+//!   <- answer's fields: app's, site's and route's set and default, presets, remove
+//!   <- ClientStream -> client
+//!   -> counts, one line for the log                              (record)
+//! ```
+//!
+//! # Where the plan was changed in building
+//!
+//! * The tables are put together in `edge`, not in `config`: rooms declare their tables with
+//!   `config`'s macro, so `config` naming the rooms would close a circle.
+//! * Tables are not serde structs. serde's derived deserialisers stop at the first mistake, and an
+//!   operator is shown all of them in one go.
+//! * `wire` and `answer` are rooms of their own: two sides of a connection need the first, and
+//!   redirects and fixed answers belonged to nobody.
+//! * Files are watched by looking at them twice a second, not by notifications: that sees network
+//!   file systems, symbolic links and renames alike, and needs no further crate.
+//!
+//! # Where pingora stands in the way, and how it is met
+//!
+//! * Its parser forgives what a proxy must not (bare LF, both lengths, odd encodings, ...): heads are
+//!   judged in [`wire::head`] before it sees them, chunks in [`wire::chunked`].
+//! * It has no deadline for a whole head, one time-out per read, and none that tell the first byte
+//!   from the next: time-outs are the streams' own ([`wire::Patience`]).
+//! * It drops trailers: both streams carry them past it ([`wire::Exchange`]).
+//! * It fails a request when the client pipelines the next one: `ClientStream` keeps what comes early.
+//! * It closes a connection with unread bytes, whose reset eats the answer: closed slowly instead.
+//! * It makes a proxy with connections of one's own only inside of a service: `proxy::engine`.
+//! * It forwards `Expect` and waits for the app's 100, which many apps never send: answered here.
+//! * It sends chunks to HTTP/1.0 clients: taken out in `proxy::forward`.
+//! * It asks DNS while a request waits, and unwraps: it is given addresses only ([`upstream`]).
+//! * It logs each client that goes away as an error: silenced, `proxy` says what matters.
 #![cfg_attr(
     not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic
-    )
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
 pub mod admin;

@@ -308,7 +308,9 @@ impl<T: Value> Value for Option<T> {
 
 impl<T: Value> Value for Vec<T> {
     fn kind() -> String {
-        format!("list of {}s", T::kind())
+        let kind = T::kind();
+        let plural = if kind.ends_with('s') { "es" } else { "s" };
+        format!("list of {kind}{plural}")
     }
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
         let Some(elements) = node.elements() else {
