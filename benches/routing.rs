@@ -24,12 +24,21 @@ fn configuration() -> String {
              listen = [\"127.0.0.1:8080\"]\n"
         );
         for path in [
-            "/", "/health", "/static/*", "/media/*", "/api/*", "/api/v2/*", "/ws/*", "/admin/*",
+            "/",
+            "/health",
+            "/static/*",
+            "/media/*",
+            "/api/*",
+            "/api/v2/*",
+            "/ws/*",
+            "/admin/*",
             "~ ^/u/[0-9]+$",
         ] {
             let _ = writeln!(text, "[[site.route]]\npath = '{path}'\nproxy = \"app\"");
         }
-        text.push_str("[[site.route]]\npath = '/*'\nmethods = [\"GET\", \"POST\"]\nproxy = \"app\"\n");
+        text.push_str(
+            "[[site.route]]\npath = '/*'\nmethods = [\"GET\", \"POST\"]\nproxy = \"app\"\n",
+        );
     }
     text
 }
@@ -39,11 +48,24 @@ fn edge(text: String) -> Option<Edge> {
 }
 
 /// What a request does to find its route.
-fn find(edge: &Edge, listener: SocketAddr, host: &[u8], target: &[u8], headers: &HeaderMap) -> Option<Found> {
+fn find(
+    edge: &Edge,
+    listener: SocketAddr,
+    host: &[u8],
+    target: &[u8],
+    headers: &HeaderMap,
+) -> Option<Found> {
     let site = edge.sites.get(edge.find_site(listener, host)?)?;
     let (raw, query) = target::split_target(target);
     let path = target::normalise(raw)?;
-    Some(site.table().find(&path, &Facts { method: &Method::GET, headers, query }))
+    Some(site.table().find(
+        &path,
+        &Facts {
+            method: &Method::GET,
+            headers,
+            query,
+        },
+    ))
 }
 
 fn routing(criterion: &mut Criterion) {
@@ -51,21 +73,47 @@ fn routing(criterion: &mut Criterion) {
     criterion
         .benchmark_group("10,000 routes over 1,000 hosts")
         .sample_size(10)
-        .bench_function("load and check", |b| b.iter(|| edge(black_box(text.clone()))));
+        .bench_function("load and check", |b| {
+            b.iter(|| edge(black_box(text.clone())))
+        });
     let Some(edge) = edge(text) else { return };
     let listener = SocketAddr::from(([127, 0, 0, 1], 8080));
     let headers = HeaderMap::new();
     let mut group = criterion.benchmark_group("find the route of");
     for (what, host, target) in [
         ("an exact path", "host-500.example", "/health"),
-        ("a short prefix", "host-500.example", "/static/app.0123456789.css"),
-        ("a deep path", "www.host-999.example", "/api/v2/users/12345/posts/67890/comments?page=2"),
-        ("a path with percent signs and dots", "host-1.example:8080", "/static/%2e%2e/caf%C3%A9/./x"),
+        (
+            "a short prefix",
+            "host-500.example",
+            "/static/app.0123456789.css",
+        ),
+        (
+            "a deep path",
+            "www.host-999.example",
+            "/api/v2/users/12345/posts/67890/comments?page=2",
+        ),
+        (
+            "a path with percent signs and dots",
+            "host-1.example:8080",
+            "/static/%2e%2e/caf%C3%A9/./x",
+        ),
         ("a regular expression", "HOST-7.EXAMPLE", "/u/123456"),
-        ("whatever is left", "host-250.example", "/some/page/that/has/no/route/of/its/own"),
+        (
+            "whatever is left",
+            "host-250.example",
+            "/some/page/that/has/no/route/of/its/own",
+        ),
     ] {
         group.bench_function(what, |b| {
-            b.iter(|| find(&edge, listener, black_box(host.as_bytes()), black_box(target.as_bytes()), &headers))
+            b.iter(|| {
+                find(
+                    &edge,
+                    listener,
+                    black_box(host.as_bytes()),
+                    black_box(target.as_bytes()),
+                    &headers,
+                )
+            })
         });
     }
     group.finish();

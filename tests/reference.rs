@@ -38,13 +38,16 @@ fn the_reference_is_that_of_the_code() {
 fn the_example_that_operators_copy_is_right() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/parvis.toml");
     let loaded = parvis::edge::load(&path, None);
-    let edge = loaded.result.unwrap_or_else(|errors| panic!("{}", errors.render(&loaded.sources)));
+    let edge = loaded
+        .result
+        .unwrap_or_else(|errors| panic!("{}", errors.render(&loaded.sources)));
     assert_eq!(edge.sites.len(), 1);
 }
 
 /// `key = value`, as opposed to a sentence.
 fn is_assignment(text: &str) -> bool {
-    text.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+    text.split_once(" = ")
+        .is_some_and(|(key, _)| !key.contains(' '))
 }
 
 /// What stands commented out in the examples must be right too: people uncomment it.
@@ -53,7 +56,9 @@ fn the_commented_lines_of_the_example_are_right() {
     let folder = std::env::temp_dir().join(format!("parvis-reference-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("sites")).unwrap();
     for name in ["parvis.toml", "sites/example.toml"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf").join(name);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("conf")
+            .join(name);
         let text = std::fs::read_to_string(path).unwrap();
         let uncommented: Vec<String> = text
             .lines()
@@ -62,11 +67,16 @@ fn the_commented_lines_of_the_example_are_right() {
                 _ => line.to_string(),
             })
             .collect();
-        let text = uncommented.join("\n").replace("{ env = \"PARVIS_ADMIN_TOKEN\" }", "\"x\"");
+        let text = uncommented
+            .join("\n")
+            .replace("{ env = \"PARVIS_ADMIN_TOKEN\" }", "\"x\"");
         std::fs::write(folder.join(name), text).unwrap();
     }
     let loaded = parvis::edge::load(&folder.join("parvis.toml"), None);
-    let result = loaded.result.map(drop).map_err(|errors| errors.render(&loaded.sources));
+    let result = loaded
+        .result
+        .map(drop)
+        .map_err(|errors| errors.render(&loaded.sources));
     std::fs::remove_dir_all(&folder).unwrap();
     result.unwrap_or_else(|errors| panic!("{errors}"));
 }

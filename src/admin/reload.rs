@@ -49,6 +49,9 @@ pub struct Reloader {
     /// Health checks and look-ups of the generation in force; dropped, they end.
     tasks: Mutex<JoinSet<()>>,
     last: std::sync::Mutex<LastLoad>,
+    /// Configurations that requests still work with. Freeing a large one takes milliseconds, which
+    /// a request's thread must not spend: the last reference is always here.
+    retired: std::sync::Mutex<Vec<Arc<Edge>>>,
 }
 
 impl Reloader {
@@ -73,6 +76,7 @@ impl Reloader {
             at_start: edge.fixed.clone(),
             tasks: Mutex::new(JoinSet::new()),
             last: std::sync::Mutex::new(last.clone()),
+            retired: std::sync::Mutex::default(),
             running,
         };
         look_up(edge.clone()).await;
@@ -136,6 +140,7 @@ impl Reloader {
         look_up(edge.clone()).await;
         let fresh = tasks(&edge);
         self.running.edge.store(edge.clone());
+        self.retire(before);
         *current = fresh;
         let took = began.elapsed();
         self.running.metrics.forget_servers();
@@ -168,6 +173,22 @@ impl Reloader {
             duration_ms: ms(took),
             needs_restart,
         })
+    }
+
+    /// Frees configurations that no request works with any more; to be called now and then.
+    pub fn free_retired(&self) {
+        let mut retired = self
+            .retired
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        retired.retain(|edge| Arc::strong_count(edge) > 1);
+    }
+
+    fn retire(&self, edge: Arc<Edge>) {
+        self.retired
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(edge);
     }
 
     fn note(&self, edge: &Edge, last: LastLoad) {

@@ -23,6 +23,7 @@ pub async fn watch(reloader: Arc<Reloader>, running: Arc<Running>) {
     let mut last = loaded.clone();
     loop {
         ticks.tick().await;
+        reloader.free_retired();
         if !running.edge.load().watch {
             continue;
         }

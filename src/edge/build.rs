@@ -3,7 +3,7 @@
 use super::settings::{RouteSettings, ServerSettings, Settings, SiteSettings};
 use super::{Action, AtStart, Edge, ListenAddress, LogPolicy, Route, Site};
 use crate::answer::{Fixed, Redirect};
-use crate::config::{At, Diagnostic, Diagnostics, Document, FileId, Place, Sources, nearest};
+use crate::config::{At, Diagnostic, Diagnostics, Document, FileId, Place, Size, Sources, nearest};
 use crate::headers::settings::HeadersSettings;
 use crate::headers::{HeaderPolicy, TrustedProxies, field_name};
 use crate::observe::RouteMetrics;
@@ -113,7 +113,7 @@ impl Builder<'_> {
             sites: sites.into_iter().collect::<Option<Vec<Site>>>()?,
             upstreams,
             trusted: TrustedProxies(server.trusted_proxies.iter().map(|n| n.value).collect()),
-            limits: limits(server),
+            limits: limits(server, self.errors),
             times: Times {
                 header: server.header_timeout,
                 body: server.body_timeout,
@@ -421,11 +421,29 @@ fn listeners(site: &SiteSettings, server: &ServerSettings) -> BTreeSet<SocketAdd
     own.iter().map(|address| address.value.0).collect()
 }
 
-fn limits(server: &ServerSettings) -> Limits {
-    let bytes = |size: crate::config::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+/// pingora's own limits. It answers what is over them in a way of its own, with none of the site's
+/// fields and no line in the log, so nothing may come near.
+const MOST_HEADER: Size = Size(1_048_575);
+const MOST_FIELDS: usize = 256;
+const MOST_URI: Size = Size(65_534);
+
+fn limits(server: &ServerSettings, errors: &mut Diagnostics) -> Limits {
+    let mut most = |place, name, over: bool, most: &dyn std::fmt::Display| {
+        if over {
+            let what = format!("`{name}` is larger than parvis can take");
+            errors.push(Diagnostic::new(place, what).label(format!("at most {most}")));
+        }
+    };
+    let (header, fields, uri) = (&server.max_header, &server.max_fields, &server.max_uri);
+    let over = header.value > MOST_HEADER;
+    most(header.place, "max_header", over, &MOST_HEADER);
+    let over = fields.value > MOST_FIELDS;
+    most(fields.place, "max_fields", over, &MOST_FIELDS);
+    most(uri.place, "max_uri", uri.value > MOST_URI, &MOST_URI);
+    let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
     Limits {
-        header: bytes(server.max_header),
-        fields: server.max_fields,
-        uri: bytes(server.max_uri),
+        header: bytes(header.value),
+        fields: fields.value,
+        uri: bytes(uri.value),
     }
 }

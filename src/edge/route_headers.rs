@@ -73,6 +73,6 @@ impl Value for RouteHeaders {
 }
 
 fn misspelt(key: &str) -> bool {
-    let near = |change: &&str| strsim::damerau_levenshtein(key, change) == 1;
-    key.bytes().all(|b| b.is_ascii_lowercase()) && key != "te" && CHANGES.iter().any(|c| near(&c))
+    let near = |change: &str| strsim::damerau_levenshtein(key, change) == 1;
+    key.bytes().all(|b| b.is_ascii_lowercase()) && key != "te" && CHANGES.iter().any(|c| near(c))
 }

@@ -72,6 +72,12 @@ impl HeaderPolicy {
     ) -> Self {
         let mut policy = HeaderPolicy::default();
         for layer in layers.iter().flatten() {
+            // What a site takes out, a route may set again.
+            let set_again = |name: &HeaderName| {
+                let mut names = layer.set.0.keys();
+                names.any(|set| set.eq_ignore_ascii_case(name.as_str()))
+            };
+            policy.remove.retain(|name| !set_again(name));
             for (into, named) in [
                 (&mut policy.set, &layer.set),
                 (&mut policy.default, &layer.default),

@@ -319,6 +319,13 @@ impl AsyncRead for ClientStream {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        // pingora flushes a body of known length, and its head, only when all of it was written.
+        // It reads here while it waits for more: what the client may have by now must not wait too.
+        if !this.outbox.is_empty()
+            && let Poll::Ready(Err(error)) = Pin::new(&mut *this).poll_flush(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         if matches!(this.body, Body::Done) && this.connection.exchange.upgraded() {
             this.body = Body::Raw;
         }

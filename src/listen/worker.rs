@@ -4,6 +4,7 @@ use super::client::ClientStream;
 use super::connection::serve;
 use crate::observe::{FLUSH_EVERY, Held};
 use crate::proxy::{Connection, Engine, Running, engine};
+use crate::upstream::pool;
 use crate::wire::Exchange;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -41,13 +42,16 @@ pub fn run(
             accepting.spawn(acceptor.run(socket));
         }
         let mut ticks = tokio::time::interval(FLUSH_EVERY);
+        let mut sweeps = tokio::time::interval(pool::SWEEP_EVERY);
         loop {
             tokio::select! {
                 ended = accepting.join_next() => if ended.is_none() { break },
                 _ = ticks.tick() => running.logbook.flush(),
+                _ = sweeps.tick() => pool::sweep(),
             }
         }
         running.logbook.flush();
+        pool::clear();
         Ok(())
     })
 }

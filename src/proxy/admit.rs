@@ -11,21 +11,12 @@ use crate::wire::target;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use std::time::SystemTime;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What becomes of a request.
-#[derive(Debug)]
-pub enum Admission {
-    /// It goes to an app.
-    Pass,
-    /// It is answered here.
-    Answer(Answer),
-}
 
 /// Who sends the request, and what it is called.
 pub fn identify(session: &mut Session, ctx: &mut Context) {
@@ -60,18 +51,19 @@ fn keep_websocket_only(request: &mut RequestHeader) -> bool {
             .split(|b| *b == b',')
             .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
     });
-    let websocket = one && asked && request.method == Method::GET;
+    let able = request.method == Method::GET && request.version == Version::HTTP_11;
+    let websocket = one && asked && able;
     if !websocket {
         request.remove_header(&UPGRADE);
     }
     websocket
 }
 
-/// Finds the request's route and decides what becomes of it.
+/// Finds the request's route: the answer that is given here, or `None` when it goes to an app.
 ///
 /// # Errors
 /// An answer that cannot be built.
-pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admission> {
+pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Option<Answer>> {
     let Some(connection) = ctx.connection.clone() else {
         return refuse(500, "internal", session, ctx);
     };
@@ -103,7 +95,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admission>
             let allow: Vec<&str> = methods.iter().map(Method::as_str).collect();
             let mut answer = error_answer(405, session, ctx)?;
             answer.head.insert_header("Allow", allow.join(", "))?;
-            return Ok(Admission::Answer(answer));
+            return Ok(Some(answer));
         }
         Found::Nothing => return refuse(404, "no_route", session, ctx),
     };
@@ -118,7 +110,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admission>
             to.extend_from_slice(query);
         }
         let to = HeaderValue::from_bytes(&to).unwrap_or_else(|_| HeaderValue::from_static("/"));
-        return Answer::redirect(308, to, &envelope(ctx)).map(Admission::Answer);
+        return Answer::redirect(308, to, &envelope(ctx)).map(Some);
     }
     if too_large(&request.headers, route) {
         return refuse(413, "body_too_large", session, ctx);
@@ -127,11 +119,10 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admission>
         return refuse(400, "websocket_with_body", session, ctx);
     }
     match &route.action {
-        Action::Proxy(_) => Ok(Admission::Pass),
+        Action::Proxy(_) => Ok(None),
         Action::Respond(fixed) => {
             let body = fixed.body.clone();
-            Answer::new(fixed.status, &fixed.content_type, body, &envelope(ctx))
-                .map(Admission::Answer)
+            Answer::new(fixed.status, &fixed.content_type, body, &envelope(ctx)).map(Some)
         }
         Action::Redirect(redirect) => {
             let scheme = if connection.tls { "https" } else { "http" };
@@ -143,9 +134,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admission>
                 query,
             };
             match redirect.location(&route.pattern, &request) {
-                Some(to) => {
-                    Answer::redirect(redirect.status, to, &envelope(ctx)).map(Admission::Answer)
-                }
+                Some(to) => Answer::redirect(redirect.status, to, &envelope(ctx)).map(Some),
                 None => refuse(400, "path", session, ctx),
             }
         }
@@ -177,6 +166,7 @@ pub fn envelope(ctx: &Context) -> Envelope<'_> {
     Envelope {
         policy: ctx.route().map(|route| &route.headers).or_else(site),
         request_id: ctx.request_id.as_ref(),
+        timing: ctx.timing(),
         tls: ctx.tls(),
     }
 }
@@ -186,9 +176,9 @@ fn refuse(
     why: &'static str,
     session: &Session,
     ctx: &mut Context,
-) -> pingora::Result<Admission> {
+) -> pingora::Result<Option<Answer>> {
     ctx.fault = Some(why);
-    error_answer(status, session, ctx).map(Admission::Answer)
+    error_answer(status, session, ctx).map(Some)
 }
 
 /// An error's page for this request.

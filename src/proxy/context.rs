@@ -1,6 +1,7 @@
 //! What is known of a request on its way.
 
 use super::connection::Connection;
+use super::record::millis;
 use crate::edge::{Edge, Route, Site};
 use crate::observe::Held;
 use crate::upstream::Server;
@@ -36,6 +37,8 @@ pub struct Context {
     pub tried: Vec<usize>,
     /// The server that was tried last.
     pub server: Option<Arc<Server>>,
+    /// Whether the connection to it had a request before.
+    pub reused: bool,
     /// When a server was chosen.
     pub chosen: Option<Instant>,
     /// When the request began to be sent to it.
@@ -70,6 +73,7 @@ impl Context {
             body: 0,
             tried: Vec::new(),
             server: None,
+            reused: false,
             chosen: None,
             connected: None,
             answered: None,
@@ -86,6 +90,22 @@ impl Context {
         self.connection
             .as_ref()
             .is_some_and(|connection| connection.tls)
+    }
+
+    /// What `Server-Timing` tells, when the route wants it told.
+    pub fn timing(&self) -> Option<String> {
+        self.route().filter(|route| route.server_timing)?;
+        let total = self.started.elapsed();
+        // An app that did not answer took what passed since it was asked.
+        let app = self.connected.map(|sent| {
+            let until = self.answered.unwrap_or_else(Instant::now);
+            until.saturating_duration_since(sent)
+        });
+        let edge = millis(total.saturating_sub(app.unwrap_or_default()));
+        Some(match app {
+            Some(app) => format!("edge;dur={edge}, app;dur={}", millis(app)),
+            None => format!("edge;dur={edge}"),
+        })
     }
 
     /// The site, once found.

@@ -11,14 +11,12 @@ use std::sync::Arc;
 /// What serves requests.
 pub type Engine = HttpProxy<EdgeProxy, ServerConnector>;
 
-/// Idle connections to servers that a worker keeps.
-const POOL: usize = 1024;
-
 /// Makes an engine: one per worker, so that a connection to a server stays on its thread.
 pub fn engine(running: Arc<Running>) -> Option<Arc<Engine>> {
+    // The pool of idle connections is `upstream::pool`.
     let conf = ServerConf {
         threads: 1,
-        upstream_keepalive_pool_size: POOL,
+        upstream_keepalive_pool_size: 0,
         ..ServerConf::default()
     };
     // Never called: `process_custom_session` is for connections of clients, and ours are HTTP.

@@ -4,7 +4,10 @@ use super::context::Context;
 use crate::edge::Action;
 use crate::headers::Forwarding;
 use crate::upstream::{NoServer, Terms, Upstream};
-use http::header::{CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE,
+};
 use http::{Method, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
@@ -58,6 +61,7 @@ pub fn terms(session: &Session, ctx: &Context) -> Option<Terms> {
         send: upstream.send,
         idle: ctx.route()?.idle_timeout,
         bodiless: session.req_header().method == Method::HEAD,
+        websocket: ctx.websocket,
     })
 }
 
@@ -120,7 +124,7 @@ fn wants_trailers(request: &RequestHeader) -> bool {
             .as_bytes()
             .split(|b| *b == b',')
             .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-    }) && !request.headers.contains_key(http::header::UPGRADE)
+    }) && !request.headers.contains_key(UPGRADE)
 }
 
 /// Takes fields out of an app's answer that are for one hop only (RFC 9110 section 7.6.1).
@@ -133,8 +137,8 @@ pub fn strip_hop_by_hop(answer: &mut ResponseHeader) {
         .flat_map(|value| value.as_bytes().split(|b| *b == b','))
         .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
         // What frames the body stays, whoever names it.
-        .filter(|name| *name != TRANSFER_ENCODING && *name != http::header::CONTENT_LENGTH)
-        .filter(|name| *name != http::header::UPGRADE)
+        .filter(|name| *name != TRANSFER_ENCODING && *name != CONTENT_LENGTH)
+        .filter(|name| *name != UPGRADE)
         .collect();
     for name in &named {
         answer.remove_header(name);
@@ -144,15 +148,51 @@ pub fn strip_hop_by_hop(answer: &mut ResponseHeader) {
     }
 }
 
+/// The app switches protocols. It may do so only to a WebSocket, and only when asked to: bytes that
+/// are taken for HTTP on one side alone are how requests are smuggled.
+///
+/// # Errors
+/// 502 for any other switch.
+pub fn switch(answer: &mut ResponseHeader, ctx: &Context) -> Result<()> {
+    let mut upgrades = answer.headers.get_all(UPGRADE).iter();
+    let to_websocket = matches!((upgrades.next(), upgrades.next()), (Some(v), None) if v.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let Some(connection) = ctx
+        .connection
+        .as_ref()
+        .filter(|_| ctx.websocket && to_websocket)
+    else {
+        let what = "the app switches protocols, unasked or to something else than a WebSocket";
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+    };
+    strip_hop_by_hop(answer);
+    // What follows is no body (RFC 9110 section 15.2).
+    answer.remove_header(&CONTENT_LENGTH);
+    answer.remove_header(&TRANSFER_ENCODING);
+    answer.insert_header(CONNECTION, HeaderValue::from_static("Upgrade"))?;
+    connection.exchange.upgrade();
+    Ok(())
+}
+
 /// Gives the app's final answer the fields of the route.
 ///
 /// # Errors
 /// More fields than a header map holds.
-pub fn dress(answer: &mut ResponseHeader, session: &Session, ctx: &Context) -> Result<()> {
+pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &Context) -> Result<()> {
     strip_hop_by_hop(answer);
+    let coded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if answer.headers.get_all(TRANSFER_ENCODING).iter().any(coded) {
+        // No client asked for it, and where such a body ends is known to its app alone.
+        let what = "a transfer coding other than chunked";
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+    }
+    // The version is that of whoever sends, and this hop is ours (RFC 9110 section 2.5).
+    answer.set_version(Version::HTTP_11);
     if session.req_header().version == Version::HTTP_10 {
-        // An HTTP/1.0 client knows no chunks: its answer ends with the connection.
-        answer.remove_header(&TRANSFER_ENCODING);
+        // An HTTP/1.0 client knows no chunks: its answer ends with the connection, which pingora
+        // would notice only after it has written that the connection is kept.
+        if answer.remove_header(&TRANSFER_ENCODING).is_some() {
+            session.set_keepalive(None);
+        }
         if let Some(connection) = &ctx.connection {
             connection.exchange.refuse_response_trailers();
         }
@@ -163,21 +203,8 @@ pub fn dress(answer: &mut ResponseHeader, session: &Session, ctx: &Context) -> R
     let Some(route) = ctx.route() else {
         return Ok(());
     };
-    if route.server_timing {
-        let edge = super::record::millis(ctx.started.elapsed());
-        let value = match (ctx.connected, ctx.answered) {
-            (Some(sent), Some(answered)) => {
-                let app = answered.saturating_duration_since(sent);
-                let edge = ctx.started.elapsed().saturating_sub(app);
-                format!(
-                    "edge;dur={}, app;dur={}",
-                    super::record::millis(edge),
-                    super::record::millis(app)
-                )
-            }
-            _ => format!("edge;dur={edge}"),
-        };
-        answer.append_header("Server-Timing", value)?;
+    if let Some(timing) = ctx.timing() {
+        answer.append_header("Server-Timing", timing)?;
     }
     route.headers.apply(answer, ctx.tls())
 }

@@ -22,6 +22,7 @@ pub fn refuse(running: &Running, connection: &Connection, fault: Fault, took: Du
             .site_for_errors(connection.listener)
             .map(|site| &site.headers),
         request_id: Some(&id),
+        timing: None,
         tls: connection.tls,
     };
     running.metrics.refuse(fault.label());

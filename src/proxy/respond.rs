@@ -17,12 +17,14 @@ pub struct Answer {
 }
 
 /// What every answer carries.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Envelope<'a> {
     /// The fields that the configuration gives answers.
     pub policy: Option<&'a HeaderPolicy>,
     /// `X-Request-ID`.
     pub request_id: Option<&'a HeaderValue>,
+    /// `Server-Timing`.
+    pub timing: Option<String>,
     /// Whether the client's connection is encrypted.
     pub tls: bool,
 }
@@ -97,6 +99,9 @@ impl Answer {
     fn enveloped(mut self, envelope: &Envelope<'_>) -> pingora::Result<Self> {
         if let Some(id) = envelope.request_id {
             self.head.insert_header("X-Request-ID", id.clone())?;
+        }
+        if let Some(timing) = &envelope.timing {
+            self.head.insert_header("Server-Timing", timing.as_str())?;
         }
         if let Some(policy) = envelope.policy {
             policy.apply(&mut self.head, envelope.tls)?;
@@ -271,6 +276,7 @@ mod tests {
         let envelope = Envelope {
             policy: None,
             request_id: None,
+            timing: None,
             tls: false,
         };
         let answer = Answer::error(400, None, None, &envelope).unwrap();

@@ -1,9 +1,8 @@
 //! The only `impl ProxyHttp`: the order of the rooms. Each phase calls one and goes on.
 
-use super::admit::{self, Admission};
 use super::context::Context;
 use super::running::Running;
-use super::{forward, record, status};
+use super::{admit, forward, record, status};
 use crate::observe::Held;
 use crate::upstream::Lease;
 use async_trait::async_trait;
@@ -27,6 +26,12 @@ pub struct EdgeProxy {
 /// A connect that failed is tried once more, on the next server.
 const CONNECT_TRIES: usize = 2;
 
+/// Whether the client has the head of its final answer. A 101 is one: what follows is no HTTP.
+fn answered(session: &Session) -> bool {
+    let head = session.response_written();
+    head.is_some_and(|head| !head.status.is_informational() || head.status == 101)
+}
+
 #[async_trait]
 impl ProxyHttp for EdgeProxy {
     type CTX = Context;
@@ -49,8 +54,8 @@ impl ProxyHttp for EdgeProxy {
             session.set_keepalive(None);
         }
         match admit::admit(session, ctx)? {
-            Admission::Pass => Ok(false),
-            Admission::Answer(answer) => {
+            None => Ok(false),
+            Some(answer) => {
                 ctx.status = answer.head.status.as_u16();
                 answer.send(session).await?;
                 Ok(true)
@@ -78,6 +83,8 @@ impl ProxyHttp for EdgeProxy {
         if let (Some(lease), Some(terms)) =
             (digest.and_then(Lease::of), forward::terms(session, ctx))
         {
+            // The pool is ours: pingora takes every connection for a new one.
+            ctx.reused = lease.reused();
             lease.begin(terms);
         }
         ctx.connected = Some(Instant::now());
@@ -129,13 +136,9 @@ impl ProxyHttp for EdgeProxy {
         }
         ctx.answered.get_or_insert_with(Instant::now);
         if answer.status == 101 {
-            if let Some(connection) = ctx.connection.as_ref().filter(|_| ctx.websocket) {
-                connection.exchange.upgrade();
-                ctx.upgraded = Some(Held::new(&self.running.metrics.upgraded_open));
-            }
-            return Ok(());
-        }
-        if self.running.stopping() {
+            forward::switch(answer, ctx)?;
+            ctx.upgraded = Some(Held::new(&self.running.metrics.upgraded_open));
+        } else if self.running.stopping() {
             session.set_keepalive(None);
         }
         forward::dress(answer, session, ctx)
@@ -170,17 +173,18 @@ impl ProxyHttp for EdgeProxy {
         session: &mut Session,
         mut error: Box<Error>,
         ctx: &mut Context,
-        reused: bool,
+        _reused: bool,
     ) -> Box<Error> {
         let idempotent = session.req_header().method.is_idempotent();
         // Nothing of an answer may have reached the client, and all of the request must be at hand.
-        let answered = session
-            .response_written()
-            .is_some_and(|head| !head.status.is_informational());
-        if !idempotent || answered || ctx.websocket || session.as_ref().retry_buffer_truncated() {
+        if !idempotent
+            || answered(session)
+            || ctx.websocket
+            || session.as_ref().retry_buffer_truncated()
+        {
             error.set_retry(false);
         } else {
-            error.retry.decide_reuse(reused);
+            error.retry.decide_reuse(ctx.reused);
         }
         if error.retry() {
             // The server closed a connection that was kept idle; it is as good as it was.
@@ -204,9 +208,6 @@ impl ProxyHttp for EdgeProxy {
     ) -> FailToProxy {
         let verdict = status::verdict(error);
         ctx.fault.get_or_insert(verdict.kind);
-        let answered = session
-            .response_written()
-            .is_some_and(|head| !head.status.is_informational());
         if verdict.status >= 500 && ctx.upgraded.is_none() {
             let (site, route) = (ctx.site(), ctx.route());
             tracing::warn!(
@@ -219,7 +220,7 @@ impl ProxyHttp for EdgeProxy {
                 "request failed"
             );
         }
-        if verdict.status > 0 && !answered {
+        if verdict.status > 0 && !answered(session) {
             ctx.status = verdict.status;
             session.set_keepalive(None);
             let answer = admit::error_answer(verdict.status, session, ctx);

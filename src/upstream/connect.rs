@@ -1,5 +1,7 @@
 //! Making connections to servers.
 
+use super::lent::Lent;
+use super::pool;
 use super::stream::{ServerStream, Socket};
 use async_trait::async_trait;
 use pingora::connectors::http::custom::{Connection, Connector};
@@ -9,7 +11,7 @@ use pingora::{Error, ErrorType, Result};
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 
-/// Gives pingora connections of ours ([`ServerStream`]); the pool of idle ones stays pingora's.
+/// Gives pingora connections of ours ([`ServerStream`]), idle ones first.
 #[derive(Debug, Default)]
 pub struct ServerConnector;
 
@@ -39,12 +41,19 @@ impl Connector for ServerConnector {
         &self,
         peer: &P,
     ) -> Result<(Connection<()>, bool)> {
+        if let Some(stream) = pool::take(peer.address()) {
+            return Ok((Connection::Stream(Box::new(Lent::new(stream))), true));
+        }
         let limit = peer.connection_timeout().unwrap_or(Duration::from_secs(2));
         match tokio::time::timeout(limit, connect(peer.address())).await {
-            Ok(Ok(socket)) => Ok((
-                Connection::Stream(Box::new(ServerStream::new(socket)?)),
-                false,
-            )),
+            Ok(Ok(socket)) => {
+                let keep = peer.idle_timeout().unwrap_or(Duration::ZERO);
+                let stream = ServerStream::new(socket, peer.address().clone(), keep)?;
+                Ok((
+                    Connection::Stream(Box::new(Lent::new(Box::new(stream)))),
+                    false,
+                ))
+            }
             Ok(Err(error)) => {
                 let kind = match error.kind() {
                     std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => {

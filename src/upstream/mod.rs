@@ -6,6 +6,8 @@
 mod balance;
 mod connect;
 mod health;
+mod lent;
+pub mod pool;
 mod resolve;
 mod server;
 pub mod settings;

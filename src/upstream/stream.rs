@@ -7,22 +7,18 @@
 use crate::wire::chunked::Scanner;
 use crate::wire::exchange::LAST_CHUNK;
 use crate::wire::{Exchange, Fault, Outbox, Patience};
-use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use http::StatusCode;
 use pingora::http::ResponseHeader;
+use pingora::protocols::UniqueIDType;
+use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID, UniqueIDType,
-};
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -93,6 +89,8 @@ pub struct Terms {
     pub idle: Duration,
     /// Whether the answer has no body whatever its head says (HEAD).
     pub bodiless: bool,
+    /// Whether the answer may be a 101.
+    pub websocket: bool,
 }
 
 /// The slip of a connection by which an exchange states its terms.
@@ -100,6 +98,7 @@ pub struct Terms {
 pub struct Lease {
     terms: Mutex<Option<Terms>>,
     fresh: AtomicBool,
+    used: AtomicBool,
 }
 
 impl Lease {
@@ -107,6 +106,12 @@ impl Lease {
     pub fn begin(&self, terms: Terms) {
         *self.terms.lock().unwrap_or_else(PoisonError::into_inner) = Some(terms);
         self.fresh.store(true, Ordering::Release);
+    }
+
+    /// Whether the connection had an exchange before this one: then the server may have closed it
+    /// at the moment at which this one began.
+    pub fn reused(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// The lease of a connection that pingora describes by this digest.
@@ -145,6 +150,9 @@ enum Phase {
 #[derive(Debug)]
 pub struct ServerStream {
     io: Socket,
+    server: SocketAddr,
+    /// How long it may be kept idle.
+    keep: Duration,
     lease: Arc<Lease>,
     digest: Arc<ProxyDigest>,
     terms: Option<Terms>,
@@ -154,7 +162,12 @@ pub struct ServerStream {
     reading: Patience,
     writing: Patience,
     outbox: Outbox,
+    /// How often the exchange has flushed, up to `WHOLE_REQUEST`.
+    flushes: u8,
 }
+
+/// pingora flushes a request without a body twice: after its head, and at the end of its body.
+const WHOLE_REQUEST: u8 = 2;
 
 /// Past this, an answer's head is left to pingora's own limit.
 const HEAD_LIMIT: usize = 256 * 1024;
@@ -164,12 +177,14 @@ impl ServerStream {
     ///
     /// # Errors
     /// None in practice: pingora's digest wants a response header, which is made here.
-    pub fn new(io: Socket) -> pingora::Result<Self> {
+    pub fn new(io: Socket, server: SocketAddr, keep: Duration) -> pingora::Result<Self> {
         let lease = Arc::new(Lease::default());
         let header = ResponseHeader::build(StatusCode::OK, Some(0))?;
         let digest = ProxyDigest::new(Box::new(header), Some(Box::new(lease.clone())));
         Ok(ServerStream {
             io,
+            server,
+            keep,
             lease,
             digest: Arc::new(digest),
             terms: None,
@@ -178,7 +193,56 @@ impl ServerStream {
             reading: Patience::default(),
             writing: Patience::default(),
             outbox: Outbox::default(),
+            flushes: 0,
         })
+    }
+
+    /// The server at the other end.
+    pub fn server(&self) -> &SocketAddr {
+        &self.server
+    }
+
+    /// How long it may be kept idle.
+    pub fn keep(&self) -> Duration {
+        self.keep
+    }
+
+    /// The socket's number.
+    pub fn fd(&self) -> UniqueIDType {
+        either!(&self.io, io => io.as_raw_fd())
+    }
+
+    /// What pingora carries with the stream: the lease.
+    pub fn digest(&self) -> Arc<ProxyDigest> {
+        self.digest.clone()
+    }
+
+    /// Whether, as far as this side can tell, an exchange came to its end here: nothing is held
+    /// back in either direction, and no chunk is still to come.
+    pub fn at_rest(&self) -> bool {
+        self.terms.is_some()
+            && self.held.is_empty()
+            && self.outbox.is_empty()
+            && matches!(self.phase, Phase::Body | Phase::Idle)
+    }
+
+    /// Whether nothing came on an idle connection: neither its end nor bytes that nobody asked for.
+    pub fn is_open(&mut self) -> bool {
+        let mut space = [0u8; 1];
+        let mut buf = ReadBuf::new(&mut space);
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(&mut self.io)
+            .poll_read(&mut context, &mut buf)
+            .is_pending()
+    }
+
+    /// Forgets the exchange, and notes on the lease that there was one.
+    pub fn rest(&mut self) {
+        self.terms = None;
+        self.phase = Phase::Idle;
+        self.reading.stop();
+        self.writing.stop();
+        self.lease.used.store(true, Ordering::Relaxed);
     }
 
     /// The exchange sends: its clock starts when it stops sending.
@@ -187,6 +251,7 @@ impl ServerStream {
             self.terms = Some(terms);
             self.phase = Phase::Head { seen: Vec::new() };
             self.held.clear();
+            self.flushes = 0;
         }
         let Some(terms) = &self.terms else { return };
         match self.phase {
@@ -268,6 +333,17 @@ impl ServerStream {
         }
     }
 
+    /// Hands what was gathered to the kernel.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.outbox.poll_flush(cx, &mut self.io) {
+            Poll::Ready(result) => {
+                self.writing.stop();
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.poll_unsent(cx).map(Err),
+        }
+    }
+
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if !self.writing.running() {
             self.writing
@@ -330,6 +406,21 @@ impl AsyncRead for ServerStream {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
+        // pingora flushes a body of known length only when all of it was written. It reads here
+        // while it waits for more: what the app may have by now must not wait too. An app that
+        // takes no more may have answered, so only its slowness is an error here.
+        if !this.outbox.is_empty()
+            && let Poll::Ready(Err(error)) = this.poll_send(cx)
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            return Poll::Ready(Err(error));
+        }
+        // A 101 that pingora reads before it has noticed that the request has no body makes it take
+        // that noticing for the end of the WebSocket (pingora issue 946). It flushes when it does.
+        let early = this.flushes < WHOLE_REQUEST && matches!(this.phase, Phase::Head { .. });
+        if early && this.terms.as_ref().is_some_and(|terms| terms.websocket) {
+            return this.poll_unread(cx);
+        }
         if this.held.is_empty() {
             match Pin::new(&mut this.io).poll_read(cx, buf) {
                 Poll::Ready(Ok(())) => {}
@@ -393,14 +484,9 @@ impl AsyncWrite for ServerStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        match this.outbox.poll_flush(cx, &mut this.io) {
-            Poll::Ready(result) => {
-                this.writing.stop();
-                Poll::Ready(result)
-            }
-            Poll::Pending => this.poll_unsent(cx).map(Err),
-        }
+        let result = ready!(self.poll_send(cx));
+        self.flushes = self.flushes.saturating_add(1).min(WHOLE_REQUEST);
+        Poll::Ready(result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -408,42 +494,6 @@ impl AsyncWrite for ServerStream {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
-
-#[async_trait]
-impl Shutdown for ServerStream {
-    async fn shutdown(&mut self) {
-        // A server that is gone already is no news.
-        let _ = poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await;
-    }
-}
-
-impl UniqueID for ServerStream {
-    fn id(&self) -> UniqueIDType {
-        either!(&self.io, io => io.as_raw_fd())
-    }
-}
-
-impl Ssl for ServerStream {}
-
-impl GetTimingDigest for ServerStream {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for ServerStream {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        Some(self.digest.clone())
-    }
-}
-
-impl GetSocketDigest for ServerStream {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        None
-    }
-}
-
-impl Peek for ServerStream {}
 
 #[cfg(test)]
 mod tests {

@@ -170,8 +170,7 @@ fn request_line<'a>(line: &'a [u8], limits: &Limits) -> Result<RequestLine<'a>, 
     if target.len() > limits.uri {
         return Err(Fault::UriTooLong);
     }
-    // Bytes over 0x7f pass: clients send raw UTF-8, and the app gets it as it came.
-    if target.is_empty() || target.iter().any(|b| b.is_ascii_control() || *b == b'#') {
+    if !is_target(target) {
         return Err(Fault::Target);
     }
     if method == b"CONNECT" {
@@ -204,6 +203,22 @@ fn request_line<'a>(line: &'a [u8], limits: &Limits) -> Result<RequestLine<'a>, 
         authority_form: Some(start..end),
         ..plain
     })
+}
+
+/// Whether these may be the bytes of a target. UTF-8 passes as it came, for clients send it. What
+/// `http::Uri` does not take is refused here: pingora would refuse it in a way of its own, with
+/// none of the site's fields and no line in the log.
+fn is_target(target: &[u8]) -> bool {
+    let query = memchr(b'?', target).unwrap_or(target.len());
+    let sound = |(at, byte): (usize, &u8)| match byte {
+        b'#' | b'<' | b'>' => false,
+        b'`' => at > query,
+        b'"' => at < query,
+        byte => !byte.is_ascii_control(),
+    };
+    !target.is_empty()
+        && target.iter().enumerate().all(sound)
+        && std::str::from_utf8(target).is_ok()
 }
 
 fn space_after(method: &[u8]) -> usize {
@@ -401,7 +416,7 @@ mod tests {
             Framing::Length(0)
         );
         assert_eq!(
-            ok("GET /\u{e9}?q=\"{}\" HTTP/1.1\r\nHost: a\r\nX: \u{e9}\t.\r\n\r\n"),
+            ok("GET /\u{e9}\"?q=`{}| HTTP/1.1\r\nHost: a\r\nX: \u{e9}\t.\r\n\r\n"),
             Framing::Length(0)
         );
     }
@@ -426,6 +441,9 @@ mod tests {
             ("GET x HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Target),
             ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Target),
             ("GET /#x HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Target),
+            ("GET /<x HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Target),
+            ("GET /`x HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Target),
+            ("GET /?\"x HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Target),
             ("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Target),
             (
                 "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",

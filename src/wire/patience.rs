@@ -96,12 +96,20 @@ mod tests {
             let mut patience = Patience::default();
             let start = Instant::now();
             patience.restart(Some(Duration::from_millis(20)));
-            poll_fn(|cx| Poll::Ready(drop(patience.poll_over(cx)))).await;
+            assert!(
+                poll_fn(|cx| Poll::Ready(patience.poll_over(cx)))
+                    .await
+                    .is_pending()
+            );
             patience.restart(Some(Duration::from_millis(60)));
             poll_fn(|cx| patience.poll_over(cx)).await;
             assert!(start.elapsed() >= Duration::from_millis(60));
             patience.restart(Some(Duration::from_secs(3600)));
-            poll_fn(|cx| Poll::Ready(drop(patience.poll_over(cx)))).await;
+            assert!(
+                poll_fn(|cx| Poll::Ready(patience.poll_over(cx)))
+                    .await
+                    .is_pending()
+            );
             patience.restart(Some(Duration::from_millis(10)));
             poll_fn(|cx| patience.poll_over(cx)).await;
         });

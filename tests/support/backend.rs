@@ -219,6 +219,30 @@ impl Incoming {
         self.reader.read(space).unwrap_or(0)
     }
 
+    /// Reads one chunk of a chunked body; empty for the last one, whose trailers (and the empty
+    /// line) stay to be read. `None` when the connection ended before that.
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let mut line = String::new();
+        if self.reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let size = usize::from_str_radix(line.trim_end().split(';').next()?, 16).ok()?;
+        if size == 0 {
+            return Some(Vec::new());
+        }
+        let mut data = vec![0; size + 2];
+        self.reader.read_exact(&mut data).ok()?;
+        data.truncate(size);
+        Some(data)
+    }
+
+    /// Reads so many bytes; `None` when the connection ended before.
+    pub fn exactly(&mut self, n: usize) -> Option<Vec<u8>> {
+        let mut data = vec![0; n];
+        self.reader.read_exact(&mut data).ok()?;
+        Some(data)
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).is_ok()
     }

@@ -11,12 +11,14 @@ pub mod backend;
 pub mod client;
 pub mod folder;
 pub mod parvis;
+pub mod ports;
 pub mod site;
 
 pub use backend::{Backend, Incoming};
 pub use client::{Client, Reply};
 pub use folder::Folder;
 pub use parvis::{Parvis, command};
+pub use ports::{Full, Refusing};
 pub use site::Site;
 
 use std::time::{Duration, Instant};

@@ -38,17 +38,28 @@ impl Parvis {
 
     /// The same in a folder that has files already, with these environment variables.
     pub fn start_in(folder: Folder, configuration: &str, environment: &[(&str, &str)]) -> Self {
+        Parvis::start_as(folder, configuration, |command| {
+            command.envs(environment.iter().copied());
+        })
+    }
+
+    /// The same, with the last word on the command: its standard output, its environment.
+    pub fn start_as(
+        folder: Folder,
+        configuration: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
         Parvis::write_configuration(&folder, configuration);
         let log = File::create(folder.join("parvis.log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_parvis"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parvis"));
+        command
             .args(["run", "-c"])
             .arg(folder.join("parvis.toml"))
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(folder.join("parvis.out")).unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+            .stderr(log);
+        change(&mut command);
+        let child = command.spawn().unwrap();
         let mut parvis = Parvis {
             child,
             folder,
@@ -147,7 +158,7 @@ impl Parvis {
     /// A request to the admin interface.
     pub fn admin_request(&self, method: &str, path: &str, fields: &str) -> Reply {
         let mut client = Client::connect(self.admin());
-        client.send(&format!(
+        client.send(format!(
             "{method} {path} HTTP/1.1\r\nHost: admin\r\n{fields}Connection: close\r\n\r\n"
         ));
         client.reply()
@@ -188,10 +199,19 @@ impl Parvis {
 
     /// Resident memory, bytes.
     pub fn memory(&self) -> u64 {
+        self.proc_status("VmRSS:")
+    }
+
+    /// The most resident memory that the process ever had, bytes: no sampling misses it.
+    pub fn peak_memory(&self) -> u64 {
+        self.proc_status("VmHWM:")
+    }
+
+    fn proc_status(&self, key: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix(key))
             .unwrap();
         line.trim()
             .trim_end_matches(" kB")
