@@ -10,13 +10,14 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// What the interface tells about and acts on.
 #[derive(Debug)]
@@ -35,23 +36,26 @@ pub struct Interface {
 const CONNECTIONS: usize = 64;
 /// A head must be there within this time.
 const HEADER: Duration = Duration::from_secs(5);
+/// An answer that the client does not take for this long is given up.
+const TAKEN: Duration = Duration::from_secs(5);
 
 /// Serves the interface for as long as the task lives.
 pub async fn serve(interface: Arc<Interface>, listener: TcpListener) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut open = JoinSet::new();
+    let mut places: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    // When all places are taken the newcomer is closed: it would wait otherwise.
-                    if let Ok(place) = places.clone().try_acquire_owned() {
-                        let interface = interface.clone();
-                        open.spawn(async move {
-                            connection(interface, stream).await;
-                            drop(place);
-                        });
+                    places.retain(|place| !place.is_finished());
+                    // A request takes milliseconds: when all places are taken, the connection that
+                    // is open for longest is the one that wants nothing, and leaves.
+                    if places.len() >= CONNECTIONS
+                        && let Some(oldest) = places.pop_front()
+                    {
+                        oldest.abort();
                     }
+                    places.push_back(open.spawn(connection(interface.clone(), stream)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the admin interface cannot accept a connection");
@@ -64,6 +68,10 @@ pub async fn serve(interface: Arc<Interface>, listener: TcpListener) {
 }
 
 async fn connection(interface: Arc<Interface>, stream: TcpStream) {
+    // hyper has no time-out for writing; the kernel does.
+    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKEN)) {
+        tracing::debug!(%error, "admin connection");
+    }
     let service = service_fn(|request| {
         let interface = interface.clone();
         async move { Ok::<_, Infallible>(answer(&interface, &request).await) }
@@ -121,6 +129,7 @@ async fn answer(interface: &Interface, request: &Request<Incoming>) -> Answer {
             StatusCode::OK,
             "parvis\n\nGET  /health\nGET  /metrics\nGET  /status\nPOST /reload\n",
         ),
+        "/" => not_allowed("GET, HEAD"),
         _ => text(
             StatusCode::NOT_FOUND,
             "there is /health, /metrics, /status and /reload\n",

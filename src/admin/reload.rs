@@ -1,8 +1,10 @@
 //! A new configuration is put in force, or refused whole.
 
+use crate::config::Sources;
 use crate::edge::{self, AtStart, Edge};
 use crate::observe::Verbosity;
 use crate::proxy::Running;
+use arc_swap::ArcSwap;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub struct Reloader {
     /// Health checks and look-ups of the generation in force; dropped, they end.
     tasks: Mutex<JoinSet<()>>,
     last: std::sync::Mutex<LastLoad>,
+    /// The files that were read last, also when they were wrong.
+    tried: ArcSwap<Sources>,
     /// Configurations that requests still work with. Freeing a large one takes milliseconds, which
     /// a request's thread must not spend: the last reference is always here.
     retired: std::sync::Mutex<Vec<Arc<Edge>>>,
@@ -76,6 +80,7 @@ impl Reloader {
             at_start: edge.fixed.clone(),
             tasks: Mutex::new(JoinSet::new()),
             last: std::sync::Mutex::new(last.clone()),
+            tried: ArcSwap::new(edge.sources.clone()),
             retired: std::sync::Mutex::default(),
             running,
         };
@@ -99,6 +104,11 @@ impl Reloader {
             .clone()
     }
 
+    /// The files that were read last, also when they were wrong.
+    pub fn tried(&self) -> Arc<Sources> {
+        self.tried.load_full()
+    }
+
     /// Loads the files again and puts them in force. `why` is for the log.
     ///
     /// # Errors
@@ -118,6 +128,7 @@ impl Reloader {
         let loaded = loading
             .await
             .map_err(|error| format!("loading failed: {error}"))?;
+        self.tried.store(loaded.sources.clone());
         let edge = match loaded.result {
             Ok(edge) => Arc::new(edge),
             Err(errors) => {

@@ -32,6 +32,7 @@ pub struct Status<'a> {
     log_dropped: u64,
     sites: Vec<SiteStatus<'a>>,
     upstreams: Vec<UpstreamStatus<'a>>,
+    metrics: serde_json::Value,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,6 +92,7 @@ impl<'a> Status<'a> {
         started: Instant,
     ) -> Self {
         let metrics = &running.metrics;
+        note_servers(running);
         Status {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
@@ -148,6 +150,7 @@ impl<'a> Status<'a> {
                         .collect(),
                 })
                 .collect(),
+            metrics: metrics.snapshot(),
         }
     }
 }

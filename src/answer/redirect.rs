@@ -22,6 +22,8 @@ pub struct Redirect {
     pub status: u16,
     pieces: Vec<Piece>,
     has_query: bool,
+    /// Whether the target comes from where secrets come from, and must not be printed.
+    secret: bool,
 }
 
 /// What a redirect needs to know of a request.
@@ -54,6 +56,10 @@ impl Redirect {
             );
             sound = false;
         }
+        // Without its target or its route's path nothing can be said of the holes.
+        if !settings.sound || pattern.is_stand_in() {
+            return None;
+        }
         let groups = match pattern {
             PathPattern::Regex(regex) => regex.captures_len().saturating_sub(1),
             _ => 0,
@@ -64,6 +70,7 @@ impl Redirect {
                 status: settings.status.value,
                 pieces,
                 has_query: text.contains('?'),
+                secret: settings.to.value.is_secret(),
             }),
             Ok(_) => None,
             Err(why) => {
@@ -97,7 +104,9 @@ impl Redirect {
             out.push(b'?');
             out.extend_from_slice(query);
         }
-        HeaderValue::from_bytes(&out).ok()
+        let mut location = HeaderValue::from_bytes(&out).ok()?;
+        location.set_sensitive(self.secret);
+        Some(location)
     }
 }
 
@@ -156,10 +165,11 @@ fn parse(text: &str, groups: usize) -> Result<Vec<Piece>, String> {
             _ => match name.parse::<usize>() {
                 Ok(n) if (1..=groups).contains(&n) => Piece::Group(n),
                 Ok(_) => return Err(format!("the path's expression has {groups} groups")),
+                // It is not repeated here: it may come from where secrets come from.
                 Err(_) => {
-                    return Err(format!(
-                        "`{{{name}}}` is none of {{path}}, {{host}}, {{scheme}}, {{1}}"
-                    ));
+                    return Err(
+                        "what stands in braces must be {path}, {host}, {scheme}, {1}, ...".into(),
+                    );
                 }
             },
         });
@@ -185,6 +195,7 @@ mod tests {
             status: 308,
             pieces: parse(to, groups).unwrap(),
             has_query: to.contains('?'),
+            secret: false,
         };
         let (raw_path, query) = path::split_target(target.as_bytes());
         let normal = path::normalise(raw_path).unwrap();

@@ -7,7 +7,7 @@ use crate::edge::Edge;
 pub fn check(file: &ConfigFile) -> Result<(), Failure> {
     let path = files::choose(file)?;
     let edge = files::load(&path)?;
-    println!("{}: {}", path.display(), summary(&edge));
+    super::print(&format!("{}: {}", path.display(), summary(&edge)));
     Ok(())
 }
 

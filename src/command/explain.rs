@@ -3,6 +3,7 @@
 use super::{ConfigFile, Failure, files};
 use crate::answer;
 use crate::edge::{Action, Edge, Route, Site};
+use crate::headers::printed;
 use crate::route::{Facts, Found};
 use crate::wire::target;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -37,9 +38,7 @@ pub fn explain(arguments: &Explain) -> Result<(), Failure> {
     let question = question(arguments)?;
     let path = files::choose(&arguments.config)?;
     let edge = files::load(&path)?;
-    for line in answer_lines(&edge, &question) {
-        println!("{line}");
-    }
+    super::print(&answer_lines(&edge, &question).join("\n"));
     Ok(())
 }
 
@@ -213,7 +212,7 @@ fn action_lines(
             Some(to) => lines.push(format!(
                 "does      redirects with {} to {}",
                 redirect.status,
-                String::from_utf8_lossy(to.as_bytes())
+                printed(&to)
             )),
             None => lines.push("answer    400: the redirect would lead nowhere".to_string()),
         },
@@ -234,10 +233,7 @@ fn action_lines(
                 None => lines.push("body      of any size".to_string()),
             }
             if let Some(host) = &route.upstream_host {
-                lines.push(format!(
-                    "host      the app sees {}",
-                    String::from_utf8_lossy(host.as_bytes())
-                ));
+                lines.push(format!("host      the app sees {}", printed(host)));
             }
         }
     }

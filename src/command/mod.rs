@@ -10,6 +10,7 @@ mod reload;
 mod run;
 
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -81,6 +82,12 @@ impl Failure {
             Failure::Wrong(_) => ExitCode::from(2),
         }
     }
+}
+
+/// Prints a line, or several. Whoever reads it may have had enough (`parvis explain ... | grep -q`),
+/// which is no failure.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 impl Arguments {

@@ -39,21 +39,21 @@ pub fn reload(file: &ConfigFile) -> Result<(), Failure> {
     match status {
         StatusCode::OK => {
             let number = |key: &str| value.get(key).cloned().unwrap_or_default();
-            println!(
+            super::print(&format!(
                 "reloaded: generation {} in {} ms",
                 number("generation"),
                 number("duration_ms")
-            );
+            ));
             for difference in value
                 .get("needs_restart")
                 .and_then(|v| v.as_array())
                 .into_iter()
                 .flatten()
             {
-                println!(
+                super::print(&format!(
                     "needs a restart: {}",
                     difference.as_str().unwrap_or_default()
-                );
+                ));
             }
             Ok(())
         }

@@ -15,6 +15,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// How long the last lines of the access log may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(5);
+/// The same when the process is told twice to end.
+const LAST_LINES_AT_ONCE: Duration = Duration::from_millis(200);
+
 /// Serves the sites of a configuration until it is told to stop.
 pub fn run(file: &ConfigFile) -> Result<(), Failure> {
     let path = files::choose(file)?;
@@ -103,7 +108,7 @@ impl Process {
             .map_err(|error| Failure::Work(format!("error: {error}")))?;
         let running = self.running.clone();
         let result = runtime.block_on(self.control(path, took, over, ready));
-        running.logbook.end();
+        running.logbook.end(LAST_LINES);
         result.map_err(|error| Failure::Work(format!("error: {error}")))
     }
 
@@ -168,7 +173,7 @@ impl Process {
             () = async { while ended.join_next().await.is_some() {} } => tracing::info!("stopped"),
             () = signals.end_again() => {
                 tracing::warn!("told again: stopping at once");
-                running.logbook.end();
+                running.logbook.end(LAST_LINES_AT_ONCE);
                 std::process::exit(0);
             }
         }

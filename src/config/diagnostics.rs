@@ -64,12 +64,36 @@ impl Diagnostic {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// Lines that are no TOML: what was read of them is a guess.
+    broken: Vec<Place>,
+    found: usize,
 }
 
 impl Diagnostics {
-    /// Adds one.
+    /// Adds one, unless it is about a line that is no TOML: it would only follow from that.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.list.push(diagnostic);
+        self.found = self.found.saturating_add(1);
+        let follows = |line: &Place| {
+            diagnostic.place.is_some_and(|at| {
+                at.file == line.file && (line.start..=line.end).contains(&at.start)
+            })
+        };
+        if !self.broken.iter().any(follows) {
+            self.list.push(diagnostic);
+        }
+    }
+
+    /// Adds one about the TOML of a line.
+    pub fn push_broken(&mut self, line: Place, diagnostic: Diagnostic) {
+        // The parser stumbles over the same line more than once: the first time tells most.
+        self.push(diagnostic);
+        self.broken.push(line);
+    }
+
+    /// How many were found, those that only follow from others included. What is read in between
+    /// is sound when the number stays.
+    pub fn found(&self) -> usize {
+        self.found
     }
 
     /// Whether nothing is wrong.

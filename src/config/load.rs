@@ -3,8 +3,9 @@
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::node::Node;
 use super::source::{FileId, Place, Sources};
+use super::value::{Text, Value};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -26,7 +27,10 @@ impl<'a> Document<'a> {
                     .span()
                     .map_or_else(|| Place::file_start(*file), |span| Place::new(*file, span));
                 let message = mistake.message().lines().collect::<Vec<_>>().join(", ");
-                errors.push(Diagnostic::new(place, message).label("not valid TOML"));
+                errors.push_broken(
+                    sources.whole_line(place),
+                    Diagnostic::new(place, message).label("not valid TOML"),
+                );
             }
             let span = table.span();
             tables.push((
@@ -72,6 +76,7 @@ fn visit(
     seen: &mut HashSet<PathBuf>,
     errors: &mut Diagnostics,
 ) {
+    sources.watch(&path);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => {
@@ -115,12 +120,34 @@ fn includes(sources: &Sources, file: FileId, errors: &mut Diagnostics) -> Vec<(S
     };
     let mut patterns = Vec::new();
     for element in elements {
-        match element.value.as_str() {
-            Some(pattern) => patterns.push((pattern.to_string(), element.place)),
-            None => element.mismatch("a string", errors),
+        if let Some(pattern) = Text::read(&element, errors) {
+            patterns.push((pattern.text, element.place));
         }
     }
     patterns
+}
+
+const WILDCARDS: [char; 3] = ['*', '?', '['];
+
+/// Watches the folders in which a new entry may match a pattern. Of `sites/*/site.toml` in
+/// `/etc`, that is `/etc/sites` and every folder in it. `absolute` is the same pattern with its
+/// folder before it.
+fn watch_folders(folder: &Path, pattern: &str, absolute: &str, sources: &mut Sources) {
+    let wild = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(WILDCARDS);
+    let parts: Vec<Component<'_>> = Path::new(pattern).components().collect();
+    let plain: PathBuf = parts.iter().take_while(|part| !wild(part)).collect();
+    // It may not be there yet.
+    sources.watch(&folder.join(plain));
+    let deeper = parts.iter().skip_while(|part| !wild(part)).count();
+    let mut above = Path::new(absolute);
+    for _ in 1..deeper {
+        above = above.parent().unwrap_or(above);
+        // Mistakes in the pattern are reported where it is expanded.
+        let found = glob::glob(&above.to_string_lossy()).into_iter().flatten();
+        for path in found.flatten().filter(|path| path.is_dir()) {
+            sources.watch(&path);
+        }
+    }
 }
 
 fn expand(
@@ -135,17 +162,13 @@ fn expand(
     } else {
         format!("{folder}/{pattern}")
     };
-    let plain = !pattern.contains(['*', '?', '[']);
+    let plain = !pattern.contains(WILDCARDS);
     if plain {
         // A file that is named must be there; a pattern may match nothing.
         return vec![sources.folder(place.file).join(pattern)];
     }
-    // The folder down to the first wildcard: new files appear there.
-    let fixed: PathBuf = Path::new(pattern)
-        .components()
-        .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']))
-        .collect();
-    sources.watch_folder(sources.folder(place.file).join(fixed));
+    let from = sources.folder(place.file).to_path_buf();
+    watch_folders(&from, pattern, &absolute, sources);
     match glob::glob(&absolute) {
         Ok(paths) => {
             let mut found: Vec<PathBuf> = paths.flatten().filter(|path| path.is_file()).collect();

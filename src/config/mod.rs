@@ -29,7 +29,7 @@ pub use source::{FileId, Place, Sources};
 pub use table::{finish, take, unknown_key};
 pub use units::{Size, format_duration, parse_duration, parse_size};
 pub use value::{
-    At, Choice, FilePath, Named, OrOff, Text, Value, choice_kind, read_choice, show_choice,
+    At, Choice, FilePath, Named, OrOff, Text, Value, choice_kind, read_choice, show_choice, text_of,
 };
 
 pub(crate) use table::{choice, table};

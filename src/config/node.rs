@@ -57,6 +57,12 @@ impl<'a> Node<'a> {
             .map(|(.., node)| node)
     }
 
+    /// Whether this is a table of its own, and none of `{ env = "NAME" }` and `{ file = "path" }`,
+    /// which stand for strings.
+    pub fn is_own_table(&self) -> bool {
+        self.value.is_table() && self.get("env").is_none() && self.get("file").is_none()
+    }
+
     /// What the value is, in words: "an integer", "a table".
     pub fn is(&self) -> &'static str {
         match self.value {

@@ -55,6 +55,11 @@ impl PathPattern {
         })
     }
 
+    /// Whether this only stands in for a pattern that could not be read.
+    pub fn is_stand_in(&self) -> bool {
+        matches!(self, PathPattern::Exact(path) if path.is_empty())
+    }
+
     /// Whether the pattern takes this decoded, dot-segment-free path.
     pub fn matches(&self, path: &[u8]) -> bool {
         match self {
@@ -104,6 +109,10 @@ impl Value for PathPattern {
 
     fn show(&self) -> String {
         format!("{:?}", self.to_string())
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(PathPattern::Exact(String::new()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The texts a configuration is made of, and places in them.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Which file of [`Sources`] a [`Place`] lies in.
@@ -59,11 +61,20 @@ pub struct Located {
     pub width: usize,
 }
 
+/// What tells a changed file or folder: its inode, size and time of change (ns); `None` for one
+/// that is not there.
+type Facts = Option<(u64, u64, i64, i64)>;
+
+fn facts(path: &Path) -> Facts {
+    let facts = std::fs::metadata(path).ok()?;
+    Some((facts.ino(), facts.size(), facts.mtime(), facts.mtime_nsec()))
+}
+
 /// All files of one configuration, kept for messages that quote them.
 #[derive(Debug, Default)]
 pub struct Sources {
     files: Vec<File>,
-    folders: Vec<PathBuf>,
+    seen: BTreeMap<PathBuf, Facts>,
 }
 
 impl Sources {
@@ -102,23 +113,41 @@ impl Sources {
         self.files.iter().map(|file| file.path.as_path())
     }
 
-    /// A folder in which a new file would belong to the configuration.
-    pub fn watch_folder(&mut self, folder: PathBuf) {
-        if !self.folders.contains(&folder) {
-            self.folders.push(folder);
+    /// Notes a file that the configuration depends on, or a folder in which a new file would be
+    /// one. To be called before it is read: then a change while it is read is noticed later.
+    pub fn watch(&mut self, path: &Path) {
+        if !self.seen.contains_key(path) {
+            self.seen.insert(path.to_path_buf(), facts(path));
         }
     }
 
-    /// What changes when the configuration does: its files, and the folders of its patterns.
-    pub fn watched(&self) -> impl Iterator<Item = &Path> {
-        self.paths()
-            .chain(self.folders.iter().map(PathBuf::as_path))
+    /// What was noted, as it was then.
+    pub fn seen(&self) -> &BTreeMap<PathBuf, Facts> {
+        &self.seen
+    }
+
+    /// What was noted, as it is now.
+    pub fn now(&self) -> BTreeMap<PathBuf, Facts> {
+        let now = |path: &PathBuf| (path.clone(), facts(path));
+        self.seen.keys().map(now).collect()
     }
 
     /// `file:line`, for logs and `parvis explain`.
     pub fn line(&self, place: Place) -> String {
         let located = self.locate(place);
         format!("{}:{}", located.path.display(), located.line)
+    }
+
+    /// The line that a place begins in, without its end.
+    pub fn whole_line(&self, place: Place) -> Place {
+        let text = self.text(place.file);
+        let at = floor_char_boundary(text, place.start as usize);
+        let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+        let start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
+        let end = after
+            .find('\n')
+            .map_or(text.len(), |end| at.saturating_add(end));
+        Place::new(place.file, start..end)
     }
 
     /// Line, column and text of a place.

@@ -22,6 +22,9 @@ macro_rules! table {
             $( $(#[doc = $doc])* pub $field: $type, )*
             /// Where the table stands.
             pub place: $crate::config::Place,
+            /// Whether all of it could be read. What could not is in the errors, and has its
+            /// default here or something that stands in for it, so that the rest can be checked.
+            pub sound: bool,
         }
 
         impl $crate::config::Value for $name {
@@ -40,29 +43,33 @@ macro_rules! table {
                     node.mismatch("a table", errors);
                     return None;
                 };
-                let mut sound = true;
+                let before = errors.found();
                 $( let mut $field: Option<Option<$type>> = None; )*
+                let mut meant: Vec<&str> = Vec::new();
                 for (key, place, value) in entries {
                     match key {
                         $( stringify!($field) => {
                             $field = Some($crate::config::take(&value, errors));
                         } )*
                         _ => {
-                            $crate::config::unknown_key(key, place, KEYS, LATER, errors);
-                            sound = false;
+                            meant.extend($crate::config::unknown_key(
+                                key, place, KEYS, LATER, errors,
+                            ));
                         }
                     }
                 }
                 $(
                     let mut default: Option<fn() -> $type> = None;
                     $( default = Some(|| $default); )?
+                    // One that is misspelt is not missing too.
+                    if $field.is_none() && meant.contains(&stringify!($field)) {
+                        $field = Some(None);
+                    }
                     let $field =
                         $crate::config::finish($field, default, stringify!($field), node, errors);
                 )*
-                if !sound {
-                    return None;
-                }
-                Some($name { $( $field: $field?, )* place: node.place })
+                let sound = errors.found() == before;
+                Some($name { $( $field: $field?, )* place: node.place, sound })
             }
 
             fn show(&self) -> String {
@@ -83,7 +90,7 @@ macro_rules! table {
                     $( default = Some(|| $default); )?
                     let $field = default?();
                 )*
-                Some($name { $( $field, )* place: Default::default() })
+                Some($name { $( $field, )* place: Default::default(), sound: true })
             }
 
             /// The table as the reference tells it.
@@ -148,8 +155,9 @@ pub fn take<T: super::Value>(node: &Node<'_>, errors: &mut Diagnostics) -> Optio
     T::read(node, errors)
 }
 
-/// The value of a field after all keys were seen: as read, or its default, or a mistake.
-pub fn finish<T>(
+/// The value of a field after all keys were seen: as read, or its default. For one that is wrong
+/// or missing, which is then in `errors`, its default or what stands in for it.
+pub fn finish<T: super::Value>(
     read: Option<Option<T>>,
     default: Option<fn() -> T>,
     name: &str,
@@ -157,8 +165,9 @@ pub fn finish<T>(
     errors: &mut Diagnostics,
 ) -> Option<T> {
     match (read, default) {
-        (Some(value), _) => value,
-        (None, Some(default)) => Some(default()),
+        (Some(Some(value)), _) => Some(value),
+        (Some(None), None) => T::stand_in(),
+        (Some(None) | None, Some(default)) => Some(default()),
         (None, None) => {
             // The whole table would be underlined; its first line is where the key belongs.
             let place = Place {
@@ -169,19 +178,19 @@ pub fn finish<T>(
                 Diagnostic::new(place, format!("missing key `{name}`"))
                     .label(format!("`{name}` must be given here")),
             );
-            None
+            T::stand_in()
         }
     }
 }
 
-/// Reports a key that the table does not have.
-pub fn unknown_key(
+/// Reports a key that the table does not have. Returns the one that was probably meant.
+pub fn unknown_key<'a>(
     key: &str,
     place: Place,
-    keys: &[&str],
+    keys: &[&'a str],
     later: &[(&str, &str)],
     errors: &mut Diagnostics,
-) {
+) -> Option<&'a str> {
     if let Some((_, what)) = later.iter().find(|(name, _)| *name == key) {
         errors.push(
             Diagnostic::new(
@@ -191,10 +200,11 @@ pub fn unknown_key(
             .label(format!("{what} are not built yet"))
             .help("remove it: parvis accepts no key that would do nothing"),
         );
-        return;
+        return None;
     }
     let diagnostic = Diagnostic::new(place, format!("unknown key `{key}`"));
-    errors.push(match nearest(key, keys.iter().copied()) {
+    let near = nearest(key, keys.iter().copied());
+    errors.push(match near {
         Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
         None => {
             let mut sorted: Vec<&str> = keys.to_vec();
@@ -202,4 +212,5 @@ pub fn unknown_key(
             diagnostic.label(format!("expected one of `{}`", sorted.join("`, `")))
         }
     });
+    near
 }

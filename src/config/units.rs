@@ -16,7 +16,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "h" => 3_600_000,
         "d" => 86_400_000,
         "" => return Err(format!("a unit is missing: {EXPECTED_DURATION}")),
-        other => return Err(format!("`{other}` is no unit of time: {EXPECTED_DURATION}")),
+        // What is written is not repeated here: it may come from where secrets come from.
+        _ => return Err(format!("no such unit of time: {EXPECTED_DURATION}")),
     };
     // A hundred years: past it, adding to a clock may overflow.
     match number.checked_mul(millis) {
@@ -25,9 +26,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-const EXPECTED_DURATION: &str =
+pub(super) const EXPECTED_DURATION: &str =
     "expected a duration such as \"250ms\", \"5s\", \"1m\", \"1h\" or \"30d\"";
-const EXPECTED_SIZE: &str = "expected a size such as \"800\", \"64KiB\", \"10MiB\" or \"1GB\"";
+pub(super) const EXPECTED_SIZE: &str =
+    "expected a size such as \"800\", \"64KiB\", \"10MiB\" or \"1GB\"";
 
 /// Writes a duration as an operator would: the largest unit that gives a whole number.
 pub fn format_duration(duration: Duration) -> String {
@@ -77,7 +79,7 @@ pub fn parse_size(text: &str) -> Result<Size, String> {
         "MB" => 1_000_000,
         "GB" => 1_000_000_000,
         "TB" => 1_000_000_000_000,
-        other => return Err(format!("`{other}` is no unit of size: {EXPECTED_SIZE}")),
+        _ => return Err(format!("no such unit of size: {EXPECTED_SIZE}")),
     };
     number
         .checked_mul(factor)

@@ -4,7 +4,11 @@ use super::diagnostics::{Diagnostic, Diagnostics, nearest};
 use super::node::Node;
 use super::reference::Table;
 use super::source::Place;
-use super::units::{Size, format_duration, parse_duration, parse_size};
+use super::table::unknown_key;
+use super::units::{
+    EXPECTED_DURATION, EXPECTED_SIZE, Size, format_duration, parse_duration, parse_size,
+};
+use http::HeaderValue;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +22,11 @@ pub trait Value: Sized {
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self>;
     /// The value as TOML, for the reference's column of defaults.
     fn show(&self) -> String;
+    /// What takes the place of a value that must be given but is wrong or missing, so that the
+    /// rest of its table is checked all the same.
+    fn stand_in() -> Option<Self> {
+        None
+    }
     /// The table behind the value, when it is one.
     fn table() -> Option<fn() -> Table> {
         None
@@ -45,6 +54,12 @@ impl<T: Value> Value for At<T> {
     }
     fn show(&self) -> String {
         self.value.show()
+    }
+    fn stand_in() -> Option<Self> {
+        T::stand_in().map(|value| At {
+            value,
+            place: Place::default(),
+        })
     }
     fn table() -> Option<fn() -> Table> {
         T::table()
@@ -74,6 +89,18 @@ impl Text {
             text: text.into(),
             origin: Origin::Literal,
         }
+    }
+
+    /// Whether it comes from where secrets come from, and must not be printed.
+    pub fn is_secret(&self) -> bool {
+        self.origin != Origin::Literal
+    }
+
+    /// As the value of a header field, one that is not printed if this must not be.
+    pub fn header_value(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(&self.text).ok()?;
+        value.set_sensitive(self.is_secret());
+        Some(value)
     }
 
     /// What to call the value in a message: itself, or its source when it may be a secret.
@@ -121,6 +148,17 @@ impl Value for Text {
     fn show(&self) -> String {
         format!("{self:?}")
     }
+
+    fn stand_in() -> Option<Self> {
+        Some(Text::literal(""))
+    }
+}
+
+/// The string that stands here, be it by `{ env }` or `{ file }`, for values that are one of a few
+/// words or something else. `None` also when it is wrong, which reading it as that else will say.
+pub fn text_of(node: &Node<'_>) -> Option<String> {
+    let mut said_later = Diagnostics::default();
+    Text::read(node, &mut said_later).map(|text| text.text)
 }
 
 /// `{ env = "NAME", default = "..." }` or `{ file = "path" }`.
@@ -128,9 +166,13 @@ fn indirect(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Text> {
     let mut sound = true;
     for (key, place, value) in node.entries()? {
         if !matches!(key, "env" | "file" | "default") {
+            unknown_key(key, place, &["env", "file", "default"], &[], errors);
+            sound = false;
+        } else if key == "default" && node.get("file").is_some() {
             errors.push(
-                Diagnostic::new(place, format!("unknown key `{key}`"))
-                    .label("expected `env` (with or without `default`) or `file`"),
+                Diagnostic::new(place, "a file has no `default`")
+                    .label("goes with `env` only")
+                    .help("remove it: parvis accepts no key that would do nothing"),
             );
             sound = false;
         } else if !matches!(value.value, DeValue::String(_)) {
@@ -195,6 +237,9 @@ impl Value for String {
     }
     fn show(&self) -> String {
         format!("{self:?}")
+    }
+    fn stand_in() -> Option<Self> {
+        Some(String::new())
     }
 }
 
@@ -264,12 +309,17 @@ macro_rules! integers {
 integers!(u16, u32, usize);
 
 macro_rules! units {
-    ($type:ty, $kind:literal, $parse:path, $show:expr) => {
+    ($type:ty, $kind:literal, $parse:path, $show:expr, $expected:expr) => {
         impl Value for $type {
             fn kind() -> String {
                 $kind.to_string()
             }
             fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
+                if !matches!(node.value, DeValue::String(_) | DeValue::Table(_)) {
+                    let what = format!("invalid {}: {}", $kind, node.is());
+                    errors.push(Diagnostic::new(node.place, what).label($expected));
+                    return None;
+                }
                 let text = Text::read(node, errors)?;
                 match $parse(&text.text) {
                     Ok(value) => Some(value),
@@ -286,10 +336,14 @@ macro_rules! units {
         }
     };
 }
-units!(Duration, "duration", parse_duration, |d: &Duration| {
-    format_duration(*d)
-});
-units!(Size, "size", parse_size, Size::to_string);
+units!(
+    Duration,
+    "duration",
+    parse_duration,
+    |d: &Duration| format_duration(*d),
+    EXPECTED_DURATION
+);
+units!(Size, "size", parse_size, Size::to_string, EXPECTED_SIZE);
 
 impl<T: Value> Value for Option<T> {
     fn kind() -> String {
@@ -314,15 +368,26 @@ impl<T: Value> Value for Vec<T> {
     }
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
         let Some(elements) = node.elements() else {
-            node.mismatch(&format!("a list: [...] of {}s", T::kind()), errors);
+            let what = format!("a {}", Self::kind());
+            let diagnostic =
+                Diagnostic::new(node.place, format!("expected {what}, found {}", node.is()));
+            errors.push(if T::kind() == "table" {
+                // `[site]` for `[[site]]`: double brackets are easily forgotten.
+                diagnostic.label("expected double brackets: [[...]]")
+            } else {
+                diagnostic.label(format!("expected {what} in brackets: [...]"))
+            });
             return None;
         };
-        let all: Vec<Option<T>> = elements.map(|node| T::read(&node, errors)).collect();
-        all.into_iter().collect()
+        // What is wrong is left out; it is in the errors.
+        Some(elements.filter_map(|node| T::read(&node, errors)).collect())
     }
     fn show(&self) -> String {
         let all: Vec<String> = self.iter().map(Value::show).collect();
         format!("[{}]", all.join(", "))
+    }
+    fn stand_in() -> Option<Self> {
+        Some(Vec::new())
     }
     fn table() -> Option<fn() -> Table> {
         T::table()
@@ -348,15 +413,13 @@ impl<T: Value> Value for Named<T> {
             node.mismatch("a table", errors);
             return None;
         };
-        let mut sound = true;
         let mut map = BTreeMap::new();
         for (key, place, value) in entries {
-            match T::read(&value, errors) {
-                Some(value) => drop(map.insert(key.to_string(), (place, value))),
-                None => sound = false,
+            if let Some(value) = T::read(&value, errors) {
+                map.insert(key.to_string(), (place, value));
             }
         }
-        sound.then_some(Named(map))
+        Some(Named(map))
     }
     fn show(&self) -> String {
         let all: Vec<String> = self
@@ -399,7 +462,7 @@ impl<T: Value> Value for OrOff<T> {
         format!("{} or \"off\"", T::kind())
     }
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
-        if node.value.as_str() == Some("off") {
+        if text_of(node).as_deref() == Some("off") {
             return Some(OrOff::Off);
         }
         T::read(node, errors).map(OrOff::On)

@@ -1,17 +1,18 @@
 //! Settings -> Edge.
 
 use super::settings::{RouteSettings, ServerSettings, Settings, SiteSettings};
-use super::{Action, AtStart, Edge, ListenAddress, LogPolicy, Route, Site};
+use super::{Action, AtStart, Edge, ListenAddress, LogPolicy, Route, Site, given_up};
 use crate::answer::{Fixed, Redirect};
-use crate::config::{At, Diagnostic, Diagnostics, Document, FileId, Place, Size, Sources, nearest};
+use crate::config::{
+    At, Diagnostic, Diagnostics, Document, FileId, Place, Size, Sources, Text, nearest,
+};
 use crate::headers::settings::HeadersSettings;
 use crate::headers::{HeaderPolicy, TrustedProxies, field_name};
 use crate::observe::RouteMetrics;
-use crate::route::{Conditions, Expected, HostTable, RouteTable};
+use crate::route::{Conditions, Expected, HostPattern, HostTable, RouteTable};
 use crate::upstream::{Health, Upstream};
 use crate::wire::{Limits, Times};
 use http::Method;
-use http::header::HeaderValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -84,9 +85,13 @@ impl Builder<'_> {
         for site in &settings.sites {
             sites.push(self.site(site, settings, &upstreams));
         }
-        let hosts = self.hosts(settings);
+        let mut hosts = self.hosts(settings);
         let server = &settings.server;
-        let admin = settings.admin.address(self.errors);
+        // Of an `[admin]` that could not be read whole, what is left is not what was meant.
+        let admin = match settings.admin.sound {
+            true => settings.admin.address(self.errors),
+            false => None,
+        };
         let mut listeners: Vec<SocketAddr> = hosts.keys().copied().collect();
         listeners.sort();
         if let Some(admin) = admin
@@ -98,11 +103,14 @@ impl Builder<'_> {
             self.errors
                 .push(Diagnostic::new(place, what).label("choose another port"));
         }
-        if sites.is_empty() {
+        if sites.is_empty() && settings.complete {
             self.errors
                 .push(Diagnostic::nowhere("the configuration has no site").help(
                     "add one: [[site]] with a name, hosts, listen and at least one [[site.route]]",
                 ));
+        }
+        if let Some(before) = self.before {
+            given_up::keep(before, settings, &mut hosts);
         }
         Some(Edge {
             generation: self
@@ -162,26 +170,28 @@ impl Builder<'_> {
     fn hosts(&mut self, settings: &Settings) -> HashMap<SocketAddr, HostTable> {
         let mut tables: HashMap<SocketAddr, HostTable> = HashMap::new();
         for (index, site) in settings.sites.iter().enumerate() {
-            for address in listeners(site, &settings.server) {
+            // Two sites may share several listeners; a host of both is said once.
+            let mut said = BTreeSet::new();
+            // Where it is served, or for whom, may be what could not be read.
+            let any = (site.hosts.is_empty() && site.sound).then_some((None, site.name.place));
+            let addresses = match site.listen.is_none() && !site.sound {
+                true => BTreeSet::new(),
+                false => listeners(site, &settings.server),
+            };
+            for address in addresses {
                 let table = tables.entry(address).or_default();
                 let patterns = site
                     .hosts
                     .iter()
                     .map(|host| (Some(&host.value), host.place));
-                let any = site.hosts.is_empty().then_some((None, site.name.place));
                 for (pattern, place) in patterns.chain(any) {
-                    let Some(other) = table.insert(pattern, index) else {
-                        continue;
-                    };
-                    let host = pattern.map_or("any host".to_string(), |p| format!("`{p}`"));
-                    let mut diagnostic =
-                        Diagnostic::new(place, format!("two sites on {address} answer for {host}"))
-                            .label("given again here");
-                    if let Some(other) = settings.sites.get(other) {
-                        let name = format!("the other is `{}`", other.name.value);
-                        diagnostic = diagnostic.related(other.name.place, name);
+                    if let Some(other) = table.insert(pattern, index)
+                        && said.insert(place)
+                    {
+                        let other = settings.sites.get(other);
+                        self.errors
+                            .push(answered_twice(pattern, place, address, site, other));
                     }
-                    self.errors.push(diagnostic);
                 }
             }
         }
@@ -194,13 +204,13 @@ impl Builder<'_> {
         settings: &Settings,
         upstreams: &BTreeMap<String, Arc<Upstream>>,
     ) -> Option<Site> {
-        if site.name.value.is_empty() {
+        if site.name.value.is_empty() && site.sound {
             self.errors.push(Diagnostic::new(
                 site.name.place,
                 "a site's name cannot be empty",
             ));
         }
-        if site.route.is_empty() {
+        if site.route.is_empty() && site.sound {
             self.errors.push(
                 Diagnostic::new(
                     site.name.place,
@@ -212,7 +222,7 @@ impl Builder<'_> {
         }
         if let Some(listen) = &site.listen {
             self.refuse_repeated(listen);
-            if listen.is_empty() {
+            if listen.is_empty() && site.sound {
                 let what = format!("the site `{}` listens nowhere", site.name.value);
                 self.errors.push(
                     Diagnostic::new(site.name.place, what).label("give an address in `listen`"),
@@ -224,6 +234,12 @@ impl Builder<'_> {
             routes.push(self.route(route, site, settings, upstreams));
         }
         self.refuse_unreachable(site);
+        // The routes that inherit it do not repeat its mistakes.
+        drop(HeaderPolicy::build(
+            &[],
+            site.cache_control.as_ref(),
+            self.errors,
+        ));
         let routes = routes.into_iter().collect::<Option<Vec<Route>>>()?;
         let table = RouteTable::build(
             routes
@@ -260,7 +276,9 @@ impl Builder<'_> {
                 .headers
                 .as_ref()
                 .map_or(0, |headers| headers.conditions.len());
-            if conditions > 0 || !route.query.0.is_empty() || !route.methods.is_empty() {
+            let none = conditions == 0 && route.query.0.is_empty() && route.methods.is_empty();
+            // One that could not be read whole may have had conditions.
+            if !none || !route.sound {
                 continue;
             }
             if let Some(first) = seen.insert(route.path.value.to_string(), route.path.place) {
@@ -292,20 +310,27 @@ impl Builder<'_> {
             route.headers.as_ref().and_then(|h| h.change.as_ref());
         // A site's fields are compiled once per route, but their mistakes reported once.
         let mut repeated = Diagnostics::default();
-        let site_headers = site.headers.as_ref();
-        drop(HeaderPolicy::build(&[site_headers], None, &mut repeated));
-        let layers: &[Option<&HeadersSettings>] = if repeated.is_empty() {
-            &[site_headers, change]
+        let (site_headers, site_cache) = (site.headers.as_ref(), site.cache_control.as_ref());
+        drop(HeaderPolicy::build(
+            &[site_headers],
+            site_cache,
+            &mut repeated,
+        ));
+        let (layers, inherited): (&[Option<&HeadersSettings>], _) = if repeated.is_empty() {
+            (&[site_headers, change], site_cache)
         } else {
-            &[change]
+            (&[change], None)
         };
-        let cache = route.cache_control.as_ref().or(site.cache_control.as_ref());
+        let cache = route.cache_control.as_ref().or(inherited);
         let headers = HeaderPolicy::build(layers, cache, self.errors);
         let upstream_host = route.upstream_host.as_ref().and_then(|host| {
-            let value = HeaderValue::from_str(&host.value.text).ok();
+            let value = host.value.header_value();
             if value.is_none() {
                 let what = host.value.for_messages("host");
-                self.errors.push(Diagnostic::new(host.place, what));
+                self.errors.push(
+                    Diagnostic::new(host.place, what)
+                        .label("expected a name such as \"example.org\""),
+                );
             }
             value
         });
@@ -334,14 +359,17 @@ impl Builder<'_> {
     }
 
     fn conditions(&mut self, route: &RouteSettings) -> Option<Conditions> {
-        let before = self.errors.len();
+        let before = self.errors.found();
         let mut conditions = Conditions::default();
         for method in &route.methods {
-            match Method::from_bytes(method.value.to_ascii_uppercase().as_bytes()) {
+            match Method::from_bytes(method.value.text.to_ascii_uppercase().as_bytes()) {
                 Ok(known) => conditions.methods.push(known),
                 Err(_) => {
-                    let what = format!("`{}` is no method", method.value);
-                    self.errors.push(Diagnostic::new(method.place, what));
+                    let what = method.value.for_messages("method");
+                    self.errors.push(
+                        Diagnostic::new(method.place, what)
+                            .label("expected a method such as \"GET\""),
+                    );
                 }
             }
         }
@@ -356,7 +384,7 @@ impl Builder<'_> {
                 .query
                 .extend(expected.map(|expected| (name.clone(), expected)));
         }
-        (self.errors.len() == before).then_some(conditions)
+        (self.errors.found() == before).then_some(conditions)
     }
 
     fn expected(&mut self, text: &str, place: Place) -> Option<Expected> {
@@ -378,31 +406,26 @@ impl Builder<'_> {
     ) -> Option<Action> {
         match (&route.proxy, &route.redirect, &route.respond) {
             (Some(name), None, None) => {
-                if let Some(upstream) = upstreams.get(&name.value) {
-                    return Some(Action::Proxy(upstream.clone()));
-                }
+                let found = upstreams.get(&name.value.text).cloned();
                 // One that is defined but wrong has its own mistake.
-                if !settings.upstreams.contains_key(&name.value) {
-                    let names = settings.upstreams.keys().map(String::as_str);
-                    let label = match nearest(&name.value, names) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("define it: [upstream.{}]", name.value),
-                    };
-                    let what = format!("there is no upstream `{}`", name.value);
-                    self.errors
-                        .push(Diagnostic::new(name.place, what).label(label));
+                let defined = settings.upstreams.contains_key(&name.value.text);
+                if !defined && settings.complete {
+                    self.errors.push(unknown_upstream(name, settings));
                 }
-                None
+                found.map(Action::Proxy)
             }
             (None, Some(redirect), None) => {
                 Redirect::build(redirect, &route.path.value, self.errors).map(Action::Redirect)
             }
             (None, None, Some(respond)) => Fixed::build(respond, self.errors).map(Action::Respond),
             (None, None, None) => {
-                self.errors.push(
-                    Diagnostic::new(route.path.place, "the route does nothing")
-                        .label("give it one of `proxy`, `redirect` and `respond`"),
-                );
+                // What it was to do may be what could not be read.
+                if route.sound {
+                    self.errors.push(
+                        Diagnostic::new(route.path.place, "the route does nothing")
+                            .label("give it one of `proxy`, `redirect` and `respond`"),
+                    );
+                }
                 None
             }
             _ => {
@@ -414,6 +437,46 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// A host that was given to a second site, or to one site twice.
+fn answered_twice(
+    pattern: Option<&HostPattern>,
+    place: Place,
+    address: SocketAddr,
+    site: &SiteSettings,
+    other: Option<&SiteSettings>,
+) -> Diagnostic {
+    let host = pattern.map_or("any host".to_string(), |p| format!("`{p}`"));
+    let own = other.is_some_and(|other| std::ptr::eq(site, other));
+    let what = match own {
+        true => format!("{host} is given twice"),
+        false => format!("two sites on {address} answer for {host}"),
+    };
+    let diagnostic = Diagnostic::new(place, what).label("given again here");
+    let Some(other) = other else {
+        return diagnostic;
+    };
+    let first = other.hosts.iter().find(|host| Some(&host.value) == pattern);
+    let label = match own {
+        true => "first given here".to_string(),
+        false => format!("the other site is `{}`", other.name.value),
+    };
+    diagnostic.related(first.map_or(other.name.place, |host| host.place), label)
+}
+
+fn unknown_upstream(name: &At<Text>, settings: &Settings) -> Diagnostic {
+    if name.value.is_secret() {
+        let what = name.value.for_messages("name of an upstream");
+        return Diagnostic::new(name.place, what).label("there is no upstream of that name");
+    }
+    let text = &name.value.text;
+    let names = settings.upstreams.keys().map(String::as_str);
+    let label = match nearest(text, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("define it: [upstream.{text}]"),
+    };
+    Diagnostic::new(name.place, format!("there is no upstream `{text}`")).label(label)
 }
 
 fn listeners(site: &SiteSettings, server: &ServerSettings) -> BTreeSet<SocketAddr> {

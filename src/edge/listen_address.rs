@@ -39,9 +39,9 @@ impl Value for ListenAddress {
     }
 
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
-        let Some(inner) = node.get("address") else {
+        if !node.is_own_table() {
             return read_address(node, errors);
-        };
+        }
         let mut sound = true;
         for (key, place, value) in node.entries()? {
             match (key, value.value.as_bool()) {
@@ -64,6 +64,16 @@ impl Value for ListenAddress {
                 }
             }
         }
+        let Some(inner) = node.get("address") else {
+            // One that is misspelt is not missing too.
+            if sound {
+                errors.push(
+                    Diagnostic::new(node.place, "missing key `address`")
+                        .label("`address` must be given here"),
+                );
+            }
+            return None;
+        };
         let address = read_address(&inner, errors)?;
         sound.then_some(address)
     }

@@ -29,21 +29,20 @@ impl Value for RouteHeaders {
         change.place = node.place;
         let mut changed = false;
         let mut conditions = Vec::new();
-        let before = errors.len();
+        let before = errors.found();
         for (key, place, value) in entries {
             changed |= CHANGES.contains(&key);
             match key {
-                "security" => change.security = Value::read(&value, errors)?,
-                "set" => change.set = Value::read(&value, errors)?,
-                "default" => change.default = Value::read(&value, errors)?,
-                "remove" => change.remove = Value::read(&value, errors)?,
+                "security" => change.security = Value::read(&value, errors).unwrap_or_default(),
+                "set" => change.set = Value::read(&value, errors).unwrap_or_default(),
+                "default" => change.default = Value::read(&value, errors).unwrap_or_default(),
+                "remove" => change.remove = Value::read(&value, errors).unwrap_or_default(),
                 // A mistyped key must not become a condition that no request ever meets.
-                _ if misspelt(key) => unknown_key(key, place, &CHANGES, &[], errors),
+                _ if misspelt(key) => {
+                    unknown_key(key, place, &CHANGES, &[], errors);
+                }
                 _ => {
-                    if value.value.is_table()
-                        && value.get("env").is_none()
-                        && value.get("file").is_none()
-                    {
+                    if value.is_own_table() {
                         errors.push(
                             Diagnostic::new(place, format!("unknown key `{key}`")).label(
                                 "expected `security`, `set`, `default`, `remove`, or a field's name with a value",
@@ -57,7 +56,8 @@ impl Value for RouteHeaders {
                 }
             }
         }
-        (errors.len() == before).then(|| RouteHeaders {
+        change.sound = errors.found() == before;
+        Some(RouteHeaders {
             conditions,
             change: changed.then_some(change),
         })

@@ -102,7 +102,7 @@ table! {
         /// prefix, then regular expressions in the order written.
         path: At<PathPattern>,
         /// Only these methods (`GET` takes `HEAD` too).
-        methods: Vec<At<String>> = Vec::new(),
+        methods: Vec<At<Text>> = Vec::new(),
         /// Conditions on fields of the request: `{ "X-Beta" = "1" }`; a value is text, `"*"` (any)
         /// or a regular expression `"~ ..."`. Also the answer's fields, as in a site's `headers`:
         /// the keys `security`, `set`, `default` and `remove`.
@@ -110,7 +110,7 @@ table! {
         /// Conditions on parameters of the query: `{ "version" = "2" }`, values as in `headers`.
         query: Named<Text> = Named::default(),
         /// The upstream that requests are passed to.
-        proxy: Option<At<String>> = None,
+        proxy: Option<At<Text>> = None,
         /// Sends the client elsewhere.
         redirect: Option<RedirectSettings> = None,
         /// Answers by itself.
@@ -152,6 +152,9 @@ pub struct Settings {
     pub upstreams: BTreeMap<String, (Place, UpstreamSettings)>,
     /// `[[site]]`, in the order read.
     pub sites: Vec<SiteSettings>,
+    /// Whether nothing is missing from it that the files may well have: that is what "there is
+    /// no such upstream" and the like can be said of.
+    pub complete: bool,
 }
 
 /// Keys at the top level, and features whose tables do not exist yet.
@@ -185,9 +188,11 @@ impl Once {
 }
 
 impl Settings {
-    /// Reads all tables of all files. `None` when something is wrong, which is then in `errors`.
+    /// Reads all tables of all files. What is wrong is in `errors`, and has its default here or
+    /// something that stands in for it: the rest is checked all the same.
     pub fn read(document: &Document<'_>, errors: &mut Diagnostics) -> Option<Self> {
-        let before = errors.len();
+        // A file that cannot be read, or is no TOML, may have held anything.
+        let mut complete = errors.is_empty();
         let (mut server, mut admin, mut log) = (None, None, None);
         let mut once = [Once::default(), Once::default(), Once::default()];
         let [server_once, admin_once, log_once] = &mut once;
@@ -206,23 +211,24 @@ impl Settings {
                     log = LogSettings::read(&node, errors);
                 }
                 "server" | "admin" | "log" => {}
-                "upstream" => read_upstreams(&node, &mut upstreams, errors),
-                "site" => {
-                    sites.extend(Vec::<SiteSettings>::read(&node, errors).unwrap_or_default())
+                "upstream" => complete &= read_upstreams(&node, &mut upstreams, errors),
+                "site" => match Vec::<SiteSettings>::read(&node, errors) {
+                    Some(more) => sites.extend(more),
+                    None => complete = false,
+                },
+                _ => {
+                    crate::config::unknown_key(key, place, &KEYS, &LATER, errors);
                 }
-                _ => crate::config::unknown_key(key, place, &KEYS, &LATER, errors),
             }
         }
         refuse_twice(&sites, errors);
-        if errors.len() > before {
-            return None;
-        }
         Some(Settings {
             server: server.or_else(ServerSettings::absent)?,
             admin: admin.or_else(AdminSettings::absent)?,
             log: log.or_else(LogSettings::absent)?,
             upstreams,
             sites,
+            complete,
         })
     }
 
@@ -238,17 +244,20 @@ impl Settings {
     }
 }
 
+/// False when there was something that is no table of an upstream.
 fn read_upstreams(
     node: &Node<'_>,
     upstreams: &mut BTreeMap<String, (Place, UpstreamSettings)>,
     errors: &mut Diagnostics,
-) {
+) -> bool {
     let Some(entries) = node.entries() else {
         node.mismatch("tables: [upstream.NAME]", errors);
-        return;
+        return false;
     };
+    let mut all = true;
     for (name, place, node) in entries {
         let Some(settings) = UpstreamSettings::read(&node, errors) else {
+            all = false;
             continue;
         };
         if let Some((first, _)) = upstreams.get(name) {
@@ -261,11 +270,13 @@ fn read_upstreams(
         }
         upstreams.insert(name.to_string(), (place, settings));
     }
+    all
 }
 
 fn refuse_twice(sites: &[SiteSettings], errors: &mut Diagnostics) {
     let mut first: BTreeMap<&str, Place> = BTreeMap::new();
-    for site in sites {
+    // One whose name could not be read has the stand-in.
+    for site in sites.iter().filter(|site| !site.name.value.is_empty()) {
         if let Some(place) = first.insert(&site.name.value, site.name.place) {
             errors.push(
                 Diagnostic::new(

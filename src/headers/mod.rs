@@ -10,4 +10,4 @@ pub mod request_id;
 pub mod settings;
 
 pub use client::{Forwarding, TrustedProxies, client_address, host, remove_underscored};
-pub use policy::{HeaderPolicy, field_name};
+pub use policy::{HeaderPolicy, field_name, printed};

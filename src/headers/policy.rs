@@ -5,6 +5,7 @@ use crate::config::{At, Diagnostic, Diagnostics, Place, Text};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
+use std::collections::HashMap;
 
 /// A field as it is written: its name keeps the operator's capitals.
 #[derive(Debug, Clone)]
@@ -82,17 +83,38 @@ impl HeaderPolicy {
                 (&mut policy.set, &layer.set),
                 (&mut policy.default, &layer.default),
             ] {
+                let mut given: HashMap<HeaderName, Place> = HashMap::new();
                 for (name, (place, value)) in &named.0 {
-                    if let Some(line) = line(name, *place, value, errors) {
-                        into.retain(|earlier: &Line| earlier.name != line.name);
-                        into.push(line);
+                    let Some(line) = line(name, *place, value, errors) else {
+                        continue;
+                    };
+                    // TOML tells names apart by their case; HTTP does not.
+                    if let Some(first) = given.insert(line.name.clone(), *place) {
+                        errors.push(
+                            Diagnostic::new(*place, format!("the field `{name}` is given twice"))
+                                .label("capitals make no difference")
+                                .related(first, "first given here"),
+                        );
                     }
+                    into.retain(|earlier: &Line| earlier.name != line.name);
+                    into.push(line);
                 }
             }
             for name in &layer.remove {
-                if let Some(name) = field_name(&name.value, name.place, errors) {
-                    policy.remove.push(name);
-                }
+                let at = name.place;
+                let name = match name.value.is_secret() {
+                    false => field_name(&name.value.text, at, errors),
+                    // What must not be printed cannot be named in a mistake either.
+                    true => {
+                        let what = name.value.for_messages("name of a header field");
+                        let found = field_name(&name.value.text, at, &mut Diagnostics::default());
+                        if found.is_none() {
+                            errors.push(Diagnostic::new(at, what));
+                        }
+                        found
+                    }
+                };
+                policy.remove.extend(name);
             }
             match layer.security {
                 None => {}
@@ -142,13 +164,12 @@ impl HeaderPolicy {
 
     /// The fields in words, for `parvis explain`.
     pub fn describe(&self, tls: bool) -> Vec<String> {
-        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let mut lines = Vec::new();
         for line in &self.set {
-            lines.push(format!("set {}: {}", line.name, text(&line.value)));
+            lines.push(format!("set {}: {}", line.name, printed(&line.value)));
         }
         for line in &self.default {
-            lines.push(format!("default {}: {}", line.name, text(&line.value)));
+            lines.push(format!("default {}: {}", line.name, printed(&line.value)));
         }
         let hsts = if tls { self.preset_tls } else { &[] };
         for (name, value) in self.preset.iter().chain(hsts) {
@@ -158,7 +179,7 @@ impl HeaderPolicy {
             let how = if *overrides { "set" } else { "default" };
             lines.push(format!(
                 "{how} cache-control: {} (not on errors)",
-                text(value)
+                printed(value)
             ));
         }
         for name in &self.remove {
@@ -166,6 +187,14 @@ impl HeaderPolicy {
         }
         lines
     }
+}
+
+/// The value for people. One from where secrets come from is never printed.
+pub fn printed(value: &HeaderValue) -> String {
+    if value.is_sensitive() {
+        return "(not shown: it comes from the environment or from a file)".to_string();
+    }
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
 fn line(name: &str, place: Place, value: &Text, errors: &mut Diagnostics) -> Option<Line> {
@@ -206,7 +235,7 @@ pub fn field_name(name: &str, place: Place, errors: &mut Diagnostics) -> Option<
 }
 
 fn field_value(value: &At<Text>, errors: &mut Diagnostics) -> Option<HeaderValue> {
-    let parsed = HeaderValue::from_str(&value.value.text).ok();
+    let parsed = value.value.header_value();
     if parsed.is_none() {
         errors.push(
             Diagnostic::new(

@@ -1,6 +1,8 @@
 //! `headers = { ... }` and `cache_control` of a site or a route.
 
-use crate::config::{At, Diagnostic, Diagnostics, Named, Node, Text, Value, choice, table};
+use crate::config::{
+    At, Diagnostic, Diagnostics, Named, Node, Text, Value, choice, table, unknown_key,
+};
 
 table! {
     /// Fields of answers. What the app sent comes first, then `set`, `default`, the fields of
@@ -13,7 +15,7 @@ table! {
         /// Fields that are added where the app sent none.
         default: Named<Text> = Named::default(),
         /// Fields that are taken out.
-        remove: Vec<At<String>> = Vec::new(),
+        remove: Vec<At<Text>> = Vec::new(),
     }
 }
 
@@ -45,27 +47,32 @@ impl Value for CacheControlSettings {
     }
 
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
-        let Some(inner) = node.get("value") else {
+        if !node.is_own_table() {
             let value = At::<Text>::read(node, errors)?;
             return Some(CacheControlSettings {
                 value,
                 overrides: false,
             });
-        };
-        let value = At::<Text>::read(&inner, errors);
+        }
+        let inner = node.get("value");
+        let value = inner.and_then(|inner| At::<Text>::read(&inner, errors));
         let mut overrides = Some(false);
         for (key, place, node) in node.entries()? {
             match key {
                 "value" => {}
                 "override" => overrides = bool::read(&node, errors),
                 _ => {
-                    errors.push(
-                        Diagnostic::new(place, format!("unknown key `{key}`"))
-                            .label("expected `value` or `override`"),
-                    );
+                    unknown_key(key, place, &["value", "override"], &[], errors);
                     overrides = None;
                 }
             }
+        }
+        // One that is misspelt is not missing too.
+        if inner.is_none() && overrides.is_some() {
+            errors.push(
+                Diagnostic::new(node.place, "missing key `value`")
+                    .label("`value` must be given here"),
+            );
         }
         Some(CacheControlSettings {
             value: value?,

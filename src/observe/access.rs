@@ -1,6 +1,7 @@
 //! Lines of the access log: plain functions from an entry to bytes.
 
 use super::settings::Format;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -198,40 +199,37 @@ const SECRETS: [&[u8]; 7] = [
     b"signature",
 ];
 
-/// A query with the values of secrets replaced.
-pub fn masked(query: &[u8]) -> std::borrow::Cow<'_, [u8]> {
-    let secret = |pair: &[u8]| {
-        let name = pair
-            .split(|b| *b == b'=')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        SECRETS
-            .iter()
-            .any(|word| memchr::memmem::find(&name, word).is_some())
-    };
-    // A name may hide behind percent signs: `%74oken` is `token` to the app.
-    if !query
-        .split(|b| *b == b'&')
-        .any(|pair| secret(&percent_decode(pair)))
-    {
-        return std::borrow::Cow::Borrowed(query);
+/// A query with the values of secrets replaced. `;` parts parameters too: some apps take it so.
+pub fn masked(query: &[u8]) -> Cow<'_, [u8]> {
+    let pairs = || query.split_inclusive(|b| matches!(b, b'&' | b';'));
+    if !pairs().any(is_secret) {
+        return Cow::Borrowed(query);
     }
-    let pairs: Vec<Vec<u8>> = query
-        .split(|b| *b == b'&')
-        .map(|pair| match pair.split(|b| *b == b'=').next() {
-            Some(name) if secret(&percent_decode(pair)) && name.len() < pair.len() => {
-                [name, b"=***"].concat()
-            }
-            _ => pair.to_vec(),
-        })
-        .collect();
-    std::borrow::Cow::Owned(pairs.join(&b'&'))
+    let mut out = Vec::with_capacity(query.len());
+    for pair in pairs() {
+        let Some(value) = memchr::memchr(b'=', pair).filter(|_| is_secret(pair)) else {
+            out.extend_from_slice(pair);
+            continue;
+        };
+        out.extend_from_slice(pair.get(..value).unwrap_or_default());
+        out.extend_from_slice(b"=***");
+        out.extend(pair.last().filter(|b| matches!(b, b'&' | b';')));
+    }
+    Cow::Owned(out)
 }
 
-fn percent_decode(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+/// Whether `name=value` is a secret. The name may hide behind percent signs: `%74oken` is `token`
+/// to the app.
+fn is_secret(pair: &[u8]) -> bool {
+    let name = pair.split(|b| *b == b'=').next().unwrap_or_default();
+    let name = percent_decode(name).to_ascii_lowercase();
+    let has = |word: &&[u8]| memchr::memmem::find(&name, word).is_some();
+    SECRETS.iter().any(has)
+}
+
+fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'%') {
-        return std::borrow::Cow::Borrowed(text);
+        return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -248,7 +246,7 @@ fn percent_decode(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
             }
         }
     }
-    std::borrow::Cow::Owned(out)
+    Cow::Owned(out)
 }
 
 /// A URL with the secrets of its query replaced.
@@ -364,5 +362,6 @@ mod tests {
     fn secrets_are_found_behind_percent_signs() {
         assert_eq!(masked(b"%74oken=geheim").as_ref(), b"%74oken=***");
         assert_eq!(masked(b"a=b").as_ref(), b"a=b");
+        assert_eq!(masked(b"a;token=x;b=2&").as_ref(), b"a;token=***;b=2&");
     }
 }

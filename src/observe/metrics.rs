@@ -157,6 +157,11 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
+    /// All metrics as JSON.
+    pub fn snapshot(&self) -> serde_json::Value {
+        super::snapshot::snapshot(&self.registry.gather())
+    }
+
     /// Counts a failure of an upstream.
     pub fn upstream_error(&self, upstream: &str, kind: &str) {
         if let Ok(counter) = self

@@ -7,6 +7,7 @@ pub mod access;
 mod logbook;
 mod metrics;
 pub mod settings;
+mod snapshot;
 mod trace;
 
 pub use access::Entry;

@@ -1,6 +1,8 @@
 //! `[log]`.
 
-use crate::config::{Diagnostic, Diagnostics, FilePath, Node, OrOff, Value, choice, table};
+use crate::config::{
+    Diagnostic, Diagnostics, FilePath, Node, OrOff, Value, choice, table, text_of,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,7 +65,7 @@ impl Value for Destination {
         "path, \"stdout\", \"stderr\" or \"off\"".to_string()
     }
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
-        match node.value.as_str() {
+        match text_of(node).as_deref() {
             Some("off") => return Some(Destination::Off),
             Some("stdout") => return Some(Destination::Stdout),
             Some("stderr") => return Some(Destination::Stderr),
@@ -72,7 +74,12 @@ impl Value for Destination {
         let FilePath(path) = FilePath::read(node, errors)?;
         // Found now, not when the first line is to be written.
         if path.is_dir() || !path.parent().is_some_and(|folder| folder.is_dir()) {
-            let what = format!("the access log cannot be written to {}", path.display());
+            // A path from where secrets come from is not printed.
+            let what = if node.value.is_table() {
+                "the access log cannot be written to this path".to_string()
+            } else {
+                format!("the access log cannot be written to {}", path.display())
+            };
             errors.push(
                 Diagnostic::new(node.place, what).label("expected a file in a folder that exists"),
             );

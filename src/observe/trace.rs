@@ -49,16 +49,9 @@ fn targets(level: Level) -> Targets {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    // pingora reports every client that goes away; what matters of it, `proxy` says itself.
-    let theirs = if filter >= LevelFilter::DEBUG {
-        filter
-    } else {
-        LevelFilter::OFF
-    };
+    // pingora reports every client that goes away, and when it talks more it quotes whole heads,
+    // cookies included. What matters of it, `proxy` says itself. All its crates start like this.
     Targets::new()
         .with_default(filter)
-        .with_target("pingora", theirs)
-        .with_target("pingora_core", theirs)
-        .with_target("pingora_proxy", theirs)
-        .with_target("pingora_pool", theirs)
+        .with_target("pingora", LevelFilter::OFF)
 }

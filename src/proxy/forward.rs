@@ -8,7 +8,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
     UPGRADE,
 };
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -107,6 +107,13 @@ pub async fn prepare(
         request.insert_header("TE", HeaderValue::from_static("trailers"))?;
         request.insert_header(CONNECTION, HeaderValue::from_static("TE"))?;
     }
+    // pingora closes the connection after an answer that comes before the whole request did, and
+    // takes an interim answer for one: that is for the final answer alone.
+    session.set_close_on_response_before_downstream_finish(false);
+    if session.req_header().version == Version::HTTP_10 {
+        // An HTTP/1.0 client knows no interim answers (RFC 9110 section 15.2).
+        session.set_ignore_info_resp(true);
+    }
     if request.headers.contains_key(EXPECT) {
         // The request is accepted and a server is there: the client need not wait for the app,
         // many of which never say 100.
@@ -179,12 +186,17 @@ pub fn switch(answer: &mut ResponseHeader, ctx: &Context) -> Result<()> {
 /// More fields than a header map holds.
 pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &Context) -> Result<()> {
     strip_hop_by_hop(answer);
+    if answer.status != StatusCode::UPGRADE_REQUIRED {
+        // An offer to this hop alone, which takes none. A refusal that names it is passed on.
+        answer.remove_header(&UPGRADE);
+    }
     let coded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"chunked");
     if answer.headers.get_all(TRANSFER_ENCODING).iter().any(coded) {
         // No client asked for it, and where such a body ends is known to its app alone.
         let what = "a transfer coding other than chunked";
         return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
     }
+    session.set_close_on_response_before_downstream_finish(true);
     // The version is that of whoever sends, and this hop is ours (RFC 9110 section 2.5).
     answer.set_version(Version::HTTP_11);
     if session.req_header().version == Version::HTTP_10 {

@@ -31,7 +31,8 @@ pub fn record(running: &Running, session: &Session, error: Option<&Error>, ctx: 
     let written = session
         .response_written()
         .map(|head| head.status.as_u16())
-        .filter(|s| *s >= 101);
+        // An interim answer is none.
+        .filter(|s| *s == 101 || *s >= 200);
     let status = written.unwrap_or(if error.is_some() {
         CLIENT_CLOSED
     } else {

@@ -68,7 +68,13 @@ impl ProxyHttp for EdgeProxy {
         _session: &mut Session,
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        forward::choose(ctx)
+        let chosen = forward::choose(ctx);
+        if let (Err(error), Some(upstream)) = (&chosen, forward::upstream(ctx)) {
+            self.running
+                .metrics
+                .upstream_error(&upstream.name, status::verdict(error).kind);
+        }
+        chosen
     }
 
     async fn connected_to_upstream(
@@ -161,7 +167,13 @@ impl ProxyHttp for EdgeProxy {
             .server
             .as_ref()
             .map_or("", |server| server.label.as_str());
-        tracing::warn!(upstream = upstream.name, server, error = %error, "cannot connect");
+        let words = status::in_words(&error);
+        tracing::warn!(
+            upstream = upstream.name,
+            server,
+            error = words,
+            "cannot connect"
+        );
         let again = ctx.tried.len() < CONNECT_TRIES && upstream.choose(&ctx.tried).is_ok();
         error.set_retry(again);
         error
@@ -214,9 +226,12 @@ impl ProxyHttp for EdgeProxy {
                 site = site.map_or("", |s| s.name.as_str()),
                 route = route.map_or("", |r| r.label.as_str()),
                 upstream = forward::upstream(ctx).map_or("", |u| u.name.as_str()),
-                server = ctx.server.as_ref().map_or("", |server| server.label.as_str()),
+                server = ctx
+                    .server
+                    .as_ref()
+                    .map_or("", |server| server.label.as_str()),
                 status = verdict.status,
-                error = %error,
+                error = status::in_words(error),
                 "request failed"
             );
         }

@@ -76,10 +76,25 @@ pub fn verdict(error: &Error) -> Verdict {
     }
 }
 
+/// An error for the log. pingora quotes the head that it could not parse, and there may be a
+/// cookie in it: then only the cause is told.
+pub fn in_words(error: &Error) -> String {
+    let quotes = |kind: &ErrorType| *kind == ErrorType::InvalidHTTPHeader;
+    if !quotes(error.etype()) && !quotes(error.root_etype()) {
+        return error.to_string();
+    }
+    let cause = error.root_cause();
+    match cause.downcast_ref::<Error>() {
+        None => format!("{} is no HTTP: {cause}", error.esource().as_str()),
+        Some(_) => format!("{} is no HTTP", error.esource().as_str()),
+    }
+}
+
 fn status_kind(status: u16) -> &'static str {
     match status {
         400 => "bad_request",
         413 => "body_too_large",
+        502 => "no_address",
         503 => "no_server",
         _ => "status",
     }
@@ -122,6 +137,27 @@ mod tests {
             of(ErrorType::HTTPStatus(413), Downstream),
             (413, "body_too_large")
         );
+    }
+
+    #[test]
+    fn a_head_is_never_quoted() {
+        for error in [
+            Error::explain(ErrorType::InvalidHTTPHeader, "geheim"),
+            Error::because(
+                ErrorType::InvalidHTTPHeader,
+                "buf: geheim",
+                std::io::Error::other("no name"),
+            ),
+            Error::because(
+                ErrorType::ReadError,
+                "outer",
+                Error::explain(ErrorType::InvalidHTTPHeader, "geheim"),
+            ),
+        ] {
+            assert!(!in_words(&error).contains("geheim"), "{}", in_words(&error));
+        }
+        let error = Error::explain(ErrorType::ConnectError, "context");
+        assert!(in_words(&error).contains("context"));
     }
 
     #[test]

@@ -39,6 +39,9 @@ impl HostPattern {
             return Err("expected a name such as \"example.org\" or \"*.example.org\"".into());
         }
         let name = name.strip_suffix('.').unwrap_or(name);
+        if !address && name.split('.').any(str::is_empty) {
+            return Err("a dot stands between two labels of a name".into());
+        }
         Ok(if wildcard {
             HostPattern::Wildcard(format!(".{name}"))
         } else {
@@ -76,6 +79,12 @@ impl HostTable {
             Some(HostPattern::Wildcard(suffix)) => self.wildcard.insert(suffix.clone(), site),
             None => self.any.replace(site),
         }
+    }
+
+    /// Whether a pattern is this site's.
+    pub fn has(&self, site: usize) -> bool {
+        let mut named = self.exact.values().chain(self.wildcard.values());
+        self.any == Some(site) || named.any(|other| *other == site)
     }
 
     /// The site that was inserted first, of those with names.
@@ -159,7 +168,8 @@ mod tests {
     #[test]
     fn what_is_no_host_is_refused() {
         for bad in [
-            "", "*", "a*.org", "http://a", "a/b", "a:80", "a b", "*.*.org",
+            "", "*", "a*.org", "http://a", "a/b", "a:80", "a b", "*.*.org", ".", "*.", "..",
+            "a..b", ".a",
         ] {
             assert!(HostPattern::parse(bad).is_err(), "{bad}");
         }

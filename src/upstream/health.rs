@@ -3,13 +3,17 @@
 use super::server::Server;
 use super::settings::{HealthSettings, Target};
 use super::stream::Socket;
+use crate::config::{Diagnostic, Diagnostics};
 use bytes::Bytes;
-use http::{Request, header};
+use http::{HeaderValue, Request, header};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
+
+/// Closer to each other, health checks would be a load of their own.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// A health check, compiled.
 #[derive(Debug, Clone)]
@@ -17,7 +21,7 @@ pub struct HealthCheck {
     /// Path asked for.
     pub path: http::Uri,
     /// `Host`, when it is not the server's address.
-    pub host: Option<String>,
+    pub host: Option<HeaderValue>,
     /// Between two checks.
     pub interval: Duration,
     /// For one.
@@ -29,28 +33,53 @@ pub struct HealthCheck {
 }
 
 impl HealthCheck {
-    /// Compiles the settings.
-    ///
-    /// # Errors
-    /// A path or a time that cannot be used, in words.
-    pub fn build(settings: &HealthSettings) -> Result<Self, String> {
-        if !settings.path.starts_with('/') {
-            return Err("the path of a health check starts with `/`".to_string());
-        }
-        if settings.interval < Duration::from_millis(10) || settings.timeout.is_zero() {
-            return Err(
-                "a health check needs an interval of 10ms or more and a timeout".to_string(),
+    /// Compiles the settings. `None` when they cannot be used, which is then said in `errors`.
+    pub fn build(settings: &HealthSettings, errors: &mut Diagnostics) -> Option<Self> {
+        let before = errors.found();
+        let (interval, timeout) = (&settings.interval, &settings.timeout);
+        if interval.value < SHORTEST {
+            errors.push(
+                Diagnostic::new(interval.place, "health checks too close to each other")
+                    .label("expected \"10ms\" or more"),
             );
         }
-        let path = settings
-            .path
-            .parse()
-            .map_err(|error| format!("not a path: {error}"))?;
-        Ok(HealthCheck {
-            path,
-            host: settings.host.clone(),
-            interval: settings.interval,
-            timeout: settings.timeout,
+        if timeout.value.is_zero() {
+            errors.push(
+                Diagnostic::new(timeout.place, "no health check succeeds in no time")
+                    .label("expected \"1ms\" or more"),
+            );
+        }
+        let path = &settings.path.value;
+        let parsed: Option<http::Uri> = path
+            .text
+            .starts_with('/')
+            .then(|| path.text.parse().ok())
+            .flatten();
+        if parsed.is_none() && settings.sound {
+            errors.push(
+                Diagnostic::new(settings.path.place, path.for_messages("path"))
+                    .label("expected a path such as \"/health\""),
+            );
+        }
+        let host = settings.host.as_ref().map(|host| {
+            let value = host.value.header_value();
+            if value.is_none() {
+                let what = host.value.for_messages("host");
+                errors.push(
+                    Diagnostic::new(host.place, what)
+                        .label("expected a name such as \"example.org\""),
+                );
+            }
+            value
+        });
+        if errors.found() > before {
+            return None;
+        }
+        Some(HealthCheck {
+            path: parsed?,
+            host: host.flatten(),
+            interval: interval.value,
+            timeout: timeout.value,
             fall: u32::from(settings.unhealthy_after),
             rise: u32::from(settings.healthy_after),
         })
@@ -87,8 +116,8 @@ async fn ask(server: &Server, check: &HealthCheck) -> Result<(), String> {
     .map_err(|error| error.to_string())?;
     let host = match (&check.host, &server.target) {
         (Some(host), _) => host.clone(),
-        (None, Target::Unix(_)) => "localhost".to_string(),
-        (None, _) => server.label.clone(),
+        (None, Target::Unix(_)) => HeaderValue::from_static("localhost"),
+        (None, _) => HeaderValue::from_str(&server.label).map_err(|error| error.to_string())?,
     };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
         .await
@@ -102,12 +131,14 @@ async fn ask(server: &Server, check: &HealthCheck) -> Result<(), String> {
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
-    // The connection is driven only as long as the head of the answer is awaited.
+    // The connection is driven only as long as the head of the answer is awaited. A short answer
+    // ends it, and is there then.
+    let mut answer = std::pin::pin!(sender.send_request(request));
     let answer = tokio::select! {
-        answer = sender.send_request(request) => answer.map_err(|error| error.to_string())?,
-        _ = connection => return Err("closed without an answer".to_string()),
+        answer = &mut answer => answer,
+        _ = connection => answer.await,
     };
-    let status = answer.status();
+    let status = answer.map_err(|error| error.to_string())?.status();
     if status.is_success() || status.is_redirection() {
         Ok(())
     } else {

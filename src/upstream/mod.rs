@@ -61,12 +61,11 @@ impl Upstream {
         known: impl Fn(&str) -> Option<Arc<Health>>,
         errors: &mut Diagnostics,
     ) -> Option<Self> {
-        if settings.servers.is_empty() {
+        if settings.servers.is_empty() && settings.sound {
             errors.push(
                 Diagnostic::new(place, format!("the upstream `{name}` has no servers"))
                     .label("give at least one in `servers`"),
             );
-            return None;
         }
         let mut servers = Vec::with_capacity(settings.servers.len());
         for server in &settings.servers {
@@ -81,17 +80,10 @@ impl Upstream {
                 }
             }
         }
-        let check = match settings.health.as_ref().map(HealthCheck::build).transpose() {
-            Ok(check) => check,
-            Err(why) => {
-                let at = settings
-                    .health
-                    .as_ref()
-                    .map_or(place, |health| health.place);
-                errors.push(Diagnostic::new(at, why));
-                None
-            }
-        };
+        let check = settings
+            .health
+            .as_ref()
+            .and_then(|health| HealthCheck::build(health, errors));
         let weights: Vec<u16> = settings
             .servers
             .iter()

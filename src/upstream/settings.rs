@@ -1,7 +1,7 @@
 //! `[upstream.NAME]`.
 
-use crate::config::{At, Diagnostic, Diagnostics, Node, Text, Value, choice, table};
-use std::net::SocketAddr;
+use crate::config::{At, Diagnostic, Diagnostics, Node, Place, Text, Value, choice, table};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,13 +46,13 @@ table! {
     /// An active health check: `GET path`, sound when the answer is 2xx or 3xx.
     pub struct HealthSettings {
         /// The path asked for.
-        path: String,
+        path: At<Text>,
         /// The `Host` sent. Absent: the server's address.
-        host: Option<String> = None,
+        host: Option<At<Text>> = None,
         /// Between two checks of one server.
-        interval: Duration = Duration::from_secs(5),
+        interval: At<Duration> = At { value: Duration::from_secs(5), place: Place::default() },
         /// For the whole check.
-        timeout: Duration = Duration::from_secs(1),
+        timeout: At<Duration> = At { value: Duration::from_secs(1), place: Place::default() },
         /// Failed checks in a row until a server gets no requests.
         unhealthy_after: u16 = 2,
         /// Good checks in a row until it gets them again.
@@ -102,7 +102,7 @@ fn parse_target(text: &str, node: &Node<'_>) -> Result<Target, String> {
         .ok_or_else(|| format!("no port: {expected}"))?;
     let port: u16 = port
         .parse()
-        .map_err(|_| format!("`{port}` is no port: {expected}"))?;
+        .map_err(|_| format!("no port after the colon: {expected}"))?;
     let sound = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
     if name.is_empty() || port == 0 || !name.bytes().all(sound) {
         return Err(expected.to_string());
@@ -128,6 +128,12 @@ impl Value for Target {
     fn show(&self) -> String {
         format!("{:?}", self.to_string())
     }
+    fn stand_in() -> Option<Self> {
+        Some(Target::Address(SocketAddr::from((
+            Ipv4Addr::UNSPECIFIED,
+            0,
+        ))))
+    }
 }
 
 /// A server: its address alone, or a table with a weight.
@@ -145,7 +151,7 @@ table! {
         /// Where it listens: `"127.0.0.1:8000"`, `"app.internal:8000"` or `"unix:/run/app.sock"`.
         address: At<Target>,
         /// Its share of the requests, 1 to 1000, beside the other servers' weights.
-        weight: At<u16>,
+        weight: At<u16> = At { value: 1, place: Place::default() },
     }
 }
 
@@ -154,8 +160,7 @@ impl Value for ServerSettings {
         "server".to_string()
     }
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
-        let is_server = node.get("address").is_some() || node.get("weight").is_some();
-        if !is_server {
+        if !node.is_own_table() {
             let address = At::<Target>::read(node, errors)?;
             return Some(ServerSettings { address, weight: 1 });
         }
@@ -165,7 +170,6 @@ impl Value for ServerSettings {
                 Diagnostic::new(server.weight.place, "weight out of range")
                     .label("expected 1 to 1000"),
             );
-            return None;
         }
         Some(ServerSettings {
             address: server.address,

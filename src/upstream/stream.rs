@@ -349,9 +349,11 @@ impl ServerStream {
             self.writing
                 .restart(self.terms.as_ref().map(|terms| terms.send));
         }
-        self.writing
-            .poll_over(cx)
-            .map(|()| Fault::AppTimeout.into_io())
+        ready!(self.writing.poll_over(cx));
+        // What the app has said until now is still read, for it may be why it listens no more;
+        // nothing further is waited for.
+        self.reading.restart(Some(Duration::ZERO));
+        Poll::Ready(Fault::AppTimeout.into_io())
     }
 }
 
@@ -407,13 +409,10 @@ impl AsyncRead for ServerStream {
         let this = &mut *self;
         let before = buf.filled().len();
         // pingora flushes a body of known length only when all of it was written. It reads here
-        // while it waits for more: what the app may have by now must not wait too. An app that
-        // takes no more may have answered, so only its slowness is an error here.
-        if !this.outbox.is_empty()
-            && let Poll::Ready(Err(error)) = this.poll_send(cx)
-            && error.kind() == io::ErrorKind::TimedOut
-        {
-            return Poll::Ready(Err(error));
+        // while it waits for more: what the app may have by now must not wait too. An error is not
+        // for here: the app may have answered before it stopped listening.
+        if !this.outbox.is_empty() {
+            let _ = this.poll_send(cx);
         }
         // A 101 that pingora reads before it has noticed that the request has no body makes it take
         // that noticing for the end of the WebSocket (pingora issue 946). It flushes when it does.

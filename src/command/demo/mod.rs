@@ -112,23 +112,33 @@ proxy = "app"
 }
 
 fn welcome(address: SocketAddr, admin: Option<SocketAddr>, app: SocketAddr) {
-    println!("parvis is serving a demo site. Open it in a browser:\n");
-    println!(
-        "  http://{address}/        the site, with parvis in front (chat: http://{address}/chat)"
-    );
-    if let Some(admin) = admin {
-        println!("  http://{admin}/metrics   what Prometheus would scrape");
-        println!("  http://{admin}/status    the same for people");
-    }
-    println!("  http://{app}/        the site itself, as parvis sees it\n");
-    println!("Five lines worth trying:\n");
-    println!("  curl -i http://{address}/ping");
-    println!("  curl -s http://{address}/api/echo");
-    println!("  curl -sN http://{address}/events");
-    println!("  curl -sI http://{address}/old/about");
-    match admin {
-        Some(admin) => println!("  curl -s http://{admin}/metrics | grep parvis_requests_total"),
-        None => println!("  curl -sI http://{address}/pictures/coast.svg"),
-    }
-    println!("\nCtrl-C ends both.");
+    let (operator, last) = match admin {
+        Some(admin) => (
+            format!(
+                "  http://{admin}/metrics   what Prometheus would scrape\n  \
+                 http://{admin}/status    the same for people\n"
+            ),
+            format!("curl -s http://{admin}/metrics | grep parvis_requests_total"),
+        ),
+        None => (
+            String::new(),
+            format!("curl -sI http://{address}/pictures/coast.svg"),
+        ),
+    };
+    super::print(&format!(
+        "parvis is serving a demo site. Open it in a browser:
+
+  http://{address}/        the site, with parvis in front (chat: http://{address}/chat)
+{operator}  http://{app}/        the site itself, as parvis sees it
+
+Five lines worth trying:
+
+  curl -i http://{address}/ping
+  curl -s http://{address}/api/echo
+  curl -sN http://{address}/events
+  curl -sI http://{address}/old/about
+  {last}
+
+Ctrl-C ends both."
+    ));
 }
