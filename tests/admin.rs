@@ -358,17 +358,17 @@ fn a_duration_is_the_time_that_passed() {
     ));
     let began = std::time::Instant::now();
     parvis.get("/");
-    let took = began.elapsed().as_secs_f64();
     let labels = [("site", "s"), ("route", "/*")];
     let families = until("it is counted", || {
         let families = metrics(&parvis);
         let count = value(&families, "parvis_request_duration_seconds_count", &labels);
         (count == 1.0).then_some(families)
     });
+    let took = began.elapsed().as_secs_f64();
     let whole = value(&families, "parvis_request_duration_seconds_sum", &labels);
     let app = value(&families, "parvis_upstream_duration_seconds_sum", &labels);
     assert!(app >= 0.12 && whole >= app + 0.12, "{app} {whole}");
-    assert!(whole <= took + 0.1, "{whole} {took}");
+    assert!(whole <= took, "{whole} {took}");
     // It lies in the right bucket.
     let at_most = |bound: &str| {
         let labels = [("site", "s"), ("route", "/*"), ("le", bound)];
@@ -841,7 +841,10 @@ fn the_status_has_every_metric_with_its_value() {
             let fits = |series: &&Value| labels.iter().all(|(n, v)| series["labels"][n] == *v);
             let series = told[name].as_array().unwrap().iter().find(fits);
             let series = series.unwrap_or_else(|| panic!("no {name} {labels:?}"));
-            assert_eq!(series[key].as_f64(), Some(*value), "{name} {labels:?}");
+            let said = series[key].as_f64().unwrap();
+            // A number read from decimal digits may be off by the last bit.
+            let near = (said - value).abs() <= value.abs() * 1e-12;
+            assert!(near, "{name} {labels:?}: {said} {value}");
         }
     }
 }

@@ -108,6 +108,8 @@ impl Process {
             .map_err(|error| Failure::Work(format!("error: {error}")))?;
         let running = self.running.clone();
         let result = runtime.block_on(self.control(path, took, over, ready));
+        // A look-up that hangs is not waited for.
+        runtime.shutdown_background();
         running.logbook.end(LAST_LINES);
         result.map_err(|error| Failure::Work(format!("error: {error}")))
     }

@@ -9,6 +9,7 @@ use super::units::{
     EXPECTED_DURATION, EXPECTED_SIZE, Size, format_duration, parse_duration, parse_size,
 };
 use http::HeaderValue;
+use http::uri::Authority;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -101,6 +102,14 @@ impl Text {
         let mut value = HeaderValue::from_str(&self.text).ok()?;
         value.set_sensitive(self.is_secret());
         Some(value)
+    }
+
+    /// As the value of `Host`: a name or an address, with or without a port.
+    pub fn host_value(&self) -> Option<HeaderValue> {
+        let authority: Authority = self.text.parse().ok()?;
+        // What stands before an `@` is no part of a host.
+        let whole = !authority.as_str().contains('@');
+        self.header_value().filter(|_| whole)
     }
 
     /// What to call the value in a message: itself, or its source when it may be a secret.

@@ -160,6 +160,9 @@ impl Builder<'_> {
                     .map(|s| s.health.clone())
             };
             if let Some(upstream) = Upstream::build(name, *place, settings, known, self.errors) {
+                if let Some(before) = before {
+                    upstream.remember_addresses(before);
+                }
                 upstreams.insert(name.clone(), Arc::new(upstream));
             }
         }
@@ -234,6 +237,7 @@ impl Builder<'_> {
             routes.push(self.route(route, site, settings, upstreams));
         }
         self.refuse_unreachable(site);
+        let headers = HeaderPolicy::build(&[site.headers.as_ref()], None, self.errors);
         // The routes that inherit it do not repeat its mistakes.
         drop(HeaderPolicy::build(
             &[],
@@ -249,7 +253,7 @@ impl Builder<'_> {
         Some(Site {
             name: site.name.value.clone(),
             place: site.name.place,
-            headers: HeaderPolicy::build(&[site.headers.as_ref()], None, self.errors),
+            headers,
             metrics: RouteMetrics::default(),
             routes,
             table,
@@ -324,7 +328,7 @@ impl Builder<'_> {
         let cache = route.cache_control.as_ref().or(inherited);
         let headers = HeaderPolicy::build(layers, cache, self.errors);
         let upstream_host = route.upstream_host.as_ref().and_then(|host| {
-            let value = host.value.header_value();
+            let value = host.value.host_value();
             if value.is_none() {
                 let what = host.value.for_messages("host");
                 self.errors.push(

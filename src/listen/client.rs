@@ -5,12 +5,13 @@
 //! end, and what comes after it is kept for the next request. Every time-out of the client's side
 //! is here too, and so are the trailers that pingora would lose.
 
+use super::open;
 use crate::observe::OpenConnection;
 use crate::proxy::Connection;
 use crate::wire::chunked::Scanner;
 use crate::wire::exchange::LAST_CHUNK;
 use crate::wire::head::{self, Finder};
-use crate::wire::{Fault, Framing, Limits, Outbox, Patience, Times};
+use crate::wire::{Fault, Framing, Limits, Outbox, Patience, Times, Tunnel};
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -38,7 +39,7 @@ enum Body {
     Chunked(Box<Scanner>),
     Done,
     /// Upgraded: no HTTP any more.
-    Raw,
+    Raw(Box<Tunnel>),
 }
 
 /// What came instead of a request.
@@ -65,7 +66,7 @@ pub struct ClientStream {
     reading: Patience,
     writing: Patience,
     outbox: Outbox,
-    _open: OpenConnection,
+    _held: OpenConnection,
 }
 
 impl ClientStream {
@@ -74,9 +75,10 @@ impl ClientStream {
         io: TcpStream,
         connection: Arc<Connection>,
         times: Times,
-        open: OpenConnection,
+        held: OpenConnection,
     ) -> Self {
         let digest = Arc::new(connection.digest());
+        open::add(&io);
         ClientStream {
             io: Some(io),
             connection,
@@ -88,7 +90,7 @@ impl ClientStream {
             reading: Patience::default(),
             writing: Patience::default(),
             outbox: Outbox::default(),
-            _open: open,
+            _held: held,
         }
     }
 
@@ -238,6 +240,21 @@ impl ClientStream {
         }
     }
 
+    /// Carries bytes between the client and the app. Ready, with no byte read, when it is over.
+    fn poll_tunnel(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The 101 goes first.
+        ready!(Pin::new(&mut *self).poll_flush(cx))?;
+        let (Body::Raw(tunnel), Some(io)) = (&mut self.body, &mut self.io) else {
+            return Poll::Ready(Ok(()));
+        };
+        let result = tunnel.poll(cx, io);
+        let (received, sent) = tunnel.moved();
+        self.ended = tunnel.client_ended();
+        self.connection.exchange.count_received(received);
+        self.connection.exchange.count_sent(sent);
+        result
+    }
+
     fn poll_chunked(
         &mut self,
         cx: &mut Context<'_>,
@@ -291,7 +308,7 @@ impl ClientStream {
 
     /// Whether closing now would make the kernel send a reset that eats the answer.
     fn has_unread(&self) -> bool {
-        !self.ended && (!matches!(self.body, Body::Done | Body::Raw) || !self.ahead.is_empty())
+        !self.ended && (!matches!(self.body, Body::Done) || !self.ahead.is_empty())
     }
 }
 
@@ -326,12 +343,16 @@ impl AsyncRead for ClientStream {
         {
             return Poll::Ready(Err(error));
         }
-        if matches!(this.body, Body::Done) && this.connection.exchange.upgraded() {
-            this.body = Body::Raw;
+        if matches!(this.body, Body::Done)
+            && this.connection.exchange.upgraded()
+            && let Some(app) = this.connection.exchange.take_app()
+        {
+            let ahead = std::mem::take(&mut this.ahead);
+            this.body = Body::Raw(Box::new(Tunnel::new(ahead, this.times.send, app)));
         }
         let n = match &mut this.body {
             Body::Done => return this.poll_beyond(cx),
-            Body::Raw => ready!(this.poll_some(cx, buf, usize::MAX))?,
+            Body::Raw(_) => return this.poll_tunnel(cx),
             Body::Chunked(_) => ready!(this.poll_chunked(cx, buf))?,
             Body::Length(left) => {
                 let left = *left;
@@ -349,7 +370,7 @@ impl AsyncRead for ClientStream {
         this.ended |= n == 0;
         this.connection.exchange.count_received(n);
         match this.body {
-            Body::Done | Body::Raw => this.reading.stop(),
+            Body::Done => this.reading.stop(),
             _ => this.reading.restart(Some(this.times.body)),
         }
         Poll::Ready(Ok(()))
@@ -420,10 +441,10 @@ impl Shutdown for ClientStream {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        if !self.has_unread() {
-            return;
-        }
-        if let (Some(io), Ok(runtime)) = (self.io.take(), tokio::runtime::Handle::try_current()) {
+        let unread = self.has_unread();
+        let Some(io) = self.io.take() else { return };
+        open::remove(&io);
+        if unread && let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // Owned by the worker's runtime, and over after at most `LINGER`.
             runtime.spawn(linger(io));
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
@@ -26,12 +26,15 @@ pub async fn serve(
             (edge.limits, edge.times)
         };
         // A connection that never says anything is kept no longer than a slow head would be.
-        let wait = if first { times.header } else { times.keepalive };
+        let (wait, moment) = match first {
+            true => (times.header, NEWCOMER),
+            false => (times.keepalive, KNOWN),
+        };
         first = false;
         let came = tokio::select! {
             biased;
             came = client.wait_for_request(wait) => came,
-            () = super::stopped(&mut stop) => false,
+            () = over(&mut stop, moment) => false,
         };
         if !came {
             return;
@@ -60,6 +63,20 @@ pub async fn serve(
             return;
         }
     }
+}
+
+/// How long a request is still waited for when the process is ending. Clients have seen their
+/// connections come about: a first request may be on its way, and few clients send it again when
+/// it is lost.
+const NEWCOMER: Duration = Duration::from_secs(1);
+/// The same for later requests. Those that have arrived are in the socket, which is looked at in
+/// this time; those on their way clients send again, for any server may close a kept connection.
+const KNOWN: Duration = Duration::from_millis(50);
+
+/// Returns a moment after the process was told to end.
+async fn over(stop: &mut watch::Receiver<bool>, moment: Duration) {
+    super::stopped(stop).await;
+    tokio::time::sleep(moment).await;
 }
 
 /// Sends the last answer of a connection. The client may still be sending: the stream is closed

@@ -6,6 +6,7 @@
 mod bind;
 mod client;
 mod connection;
+mod open;
 mod worker;
 
 pub use bind::{Bound, bind};
@@ -26,7 +27,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     }
 }
 
-/// Starts a thread per worker.
+/// Starts a thread per worker, and returns when each serves, or one of them cannot.
 ///
 /// # Errors
 /// No thread could be started.
@@ -44,14 +45,19 @@ pub fn start(
             share.push((configured, socket));
         }
     }
-    shares
+    let (ready, begun) = std::sync::mpsc::channel();
+    let started: io::Result<Vec<_>> = shares
         .into_iter()
         .enumerate()
         .map(|(index, share)| {
-            let (running, stop) = (running.clone(), stop.clone());
+            let (running, stop, ready) = (running.clone(), stop.clone(), ready.clone());
             std::thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || worker::run(share, running, stop))
+                .spawn(move || worker::run(share, running, stop, ready))
         })
-        .collect()
+        .collect();
+    drop(ready);
+    // It ends when all have told it or ended themselves; the caller notices the latter.
+    begun.iter().for_each(drop);
+    started
 }

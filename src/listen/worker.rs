@@ -9,12 +9,13 @@ use crate::wire::Exchange;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Serves `sockets` (by their configured addresses) until `stop` turns true, then lets open
-/// requests end for at most the configured time.
+/// requests end for at most the configured time. Tells `ready` when it begins to serve.
 ///
 /// # Errors
 /// No runtime could be made, or a socket not be used.
@@ -22,6 +23,7 @@ pub fn run(
     sockets: Vec<(SocketAddr, TcpListener)>,
     running: Arc<Running>,
     stop: watch::Receiver<bool>,
+    ready: Sender<()>,
 ) -> io::Result<()> {
     // A connection is served where it was accepted: work that hops between threads costs a
     // quarter of everything.
@@ -41,6 +43,9 @@ pub fn run(
             };
             accepting.spawn(acceptor.run(socket));
         }
+        // Whoever waited for it may have given up; that is no reason not to serve.
+        let _ = ready.send(());
+        drop(ready);
         let mut ticks = tokio::time::interval(FLUSH_EVERY);
         let mut sweeps = tokio::time::interval(pool::SWEEP_EVERY);
         loop {
@@ -54,6 +59,24 @@ pub fn run(
         pool::clear();
         Ok(())
     })
+}
+
+/// How long connections that were cut off may take to write their lines.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Waits until all have ended, for at most `limit`: whether they have.
+async fn all_end(open: &mut JoinSet<()>, limit: Duration) -> bool {
+    let ended = async { while open.join_next().await.is_some() {} };
+    tokio::time::timeout(limit, ended).await.is_ok()
+}
+
+/// Whether it was a connection that broke before it was accepted, not the socket.
+fn broke(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
 }
 
 struct Acceptor {
@@ -77,16 +100,31 @@ impl Acceptor {
                 () = super::stopped(&mut stop) => break,
             }
         }
-        // Clients whose connections the kernel has completed already are served, not reset.
-        while let Some(Ok((stream, peer))) = futures_util::FutureExt::now_or_never(socket.accept())
-        {
-            self.begin(&mut open, stream, peer);
-        }
-        drop(socket);
+        self.empty(socket, &mut open);
         let grace = self.running.edge.load().shutdown_grace;
-        let ended = async { while open.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, ended).await.is_err() {
+        if !all_end(&mut open, grace).await {
+            super::open::end_all();
+            all_end(&mut open, LAST_WORDS).await;
             open.shutdown().await;
+        }
+    }
+
+    /// Clients whose connections the kernel has completed already are served, not reset. The
+    /// runtime may not know of them yet, so the socket itself is asked.
+    fn empty(&self, socket: tokio::net::TcpListener, open: &mut JoinSet<()>) {
+        let Ok(socket) = socket.into_std() else {
+            return;
+        };
+        loop {
+            let (stream, peer) = match socket.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if broke(&error) => continue,
+                Err(_) => return,
+            };
+            let stream = stream.set_nonblocking(true).map(|()| stream);
+            if let Ok(stream) = stream.and_then(tokio::net::TcpStream::from_std) {
+                self.begin(open, stream, peer);
+            }
         }
     }
 
@@ -116,12 +154,8 @@ impl Acceptor {
     /// A connection that broke before it was accepted is no news; a process out of file
     /// descriptors is, and waits a little instead of spinning.
     async fn failed(&self, error: &io::Error) {
-        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         self.running.metrics.connections_failed.inc();
-        if !matches!(
-            error.kind(),
-            ConnectionAborted | ConnectionReset | Interrupted
-        ) {
+        if !broke(error) {
             tracing::error!(%error, listener = %self.listener, "cannot accept connections");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

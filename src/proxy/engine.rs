@@ -17,6 +17,9 @@ pub fn engine(running: Arc<Running>) -> Option<Arc<Engine>> {
     let conf = ServerConf {
         threads: 1,
         upstream_keepalive_pool_size: 0,
+        // pingora reads certificates of authorities and panics when it cannot. Apps are spoken to
+        // without TLS: none are needed, and a machine's broken ones must not matter.
+        ca_file: Some("/dev/null".to_string()),
         ..ServerConf::default()
     };
     // Never called: `process_custom_session` is for connections of clients, and ours are HTTP.

@@ -34,21 +34,26 @@ pub fn choose(ctx: &mut Context) -> Result<Box<HttpPeer>> {
     };
     let (index, server) = match upstream.choose(&ctx.tried) {
         Ok(chosen) => chosen,
-        Err(NoServer::AllDown | NoServer::NoAddress) => {
+        Err(NoServer::AllDown) => {
             ctx.retry_after = Some(upstream.retry_after());
             return Error::e_explain(ErrorType::HTTPStatus(503), "no server is up");
         }
+        Err(NoServer::NoAddress) => return no_address(),
     };
     ctx.tried.push(index);
     ctx.server = Some(server.clone());
     ctx.chosen = Some(Instant::now());
     match server.peer() {
         Some(peer) => Ok(peer),
-        None => Error::e_explain(
-            ErrorType::HTTPStatus(502),
-            "the server's name has no address",
-        ),
+        None => no_address(),
     }
+}
+
+fn no_address<T>() -> Result<T> {
+    Error::e_explain(
+        ErrorType::HTTPStatus(502),
+        "no server's name has an address",
+    )
 }
 
 /// What the exchange asks of the connection to the server.
@@ -186,7 +191,11 @@ pub fn switch(answer: &mut ResponseHeader, ctx: &Context) -> Result<()> {
 /// More fields than a header map holds.
 pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &Context) -> Result<()> {
     strip_hop_by_hop(answer);
-    if answer.status != StatusCode::UPGRADE_REQUIRED {
+    let named = [
+        StatusCode::SWITCHING_PROTOCOLS,
+        StatusCode::UPGRADE_REQUIRED,
+    ];
+    if !named.contains(&answer.status) {
         // An offer to this hop alone, which takes none. A refusal that names it is passed on.
         answer.remove_header(&UPGRADE);
     }

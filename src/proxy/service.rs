@@ -174,7 +174,7 @@ impl ProxyHttp for EdgeProxy {
             error = words,
             "cannot connect"
         );
-        let again = ctx.tried.len() < CONNECT_TRIES && upstream.choose(&ctx.tried).is_ok();
+        let again = ctx.tried.len() < CONNECT_TRIES && upstream.has_other(&ctx.tried);
         error.set_retry(again);
         error
     }

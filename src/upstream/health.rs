@@ -62,7 +62,7 @@ impl HealthCheck {
             );
         }
         let host = settings.host.as_ref().map(|host| {
-            let value = host.value.header_value();
+            let value = host.value.host_value();
             if value.is_none() {
                 let what = host.value.for_messages("host");
                 errors.push(

@@ -106,19 +106,37 @@ impl Upstream {
     /// # Errors
     /// Why there is none.
     pub fn choose(&self, tried: &[usize]) -> Result<(usize, &Arc<Server>), NoServer> {
-        let up = |i: usize| {
-            self.servers
-                .get(i)
-                .is_some_and(|server| server.health.is_up())
-        };
-        let index = self
-            .robin
-            .choose(|i| up(i) && !tried.contains(&i))
-            .ok_or(NoServer::AllDown)?;
-        self.servers
-            .get(index)
-            .map(|server| (index, server))
-            .ok_or(NoServer::AllDown)
+        let index = self.robin.choose(|i| self.usable(i, tried));
+        index
+            .and_then(|index| Some((index, self.servers.get(index)?)))
+            .ok_or_else(|| {
+                if self.servers.iter().any(|server| server.health.is_up()) {
+                    NoServer::NoAddress
+                } else {
+                    NoServer::AllDown
+                }
+            })
+    }
+
+    /// Whether there is a server beside those `tried` already. Takes nobody's turn.
+    pub fn has_other(&self, tried: &[usize]) -> bool {
+        (0..self.servers.len()).any(|i| self.usable(i, tried))
+    }
+
+    fn usable(&self, index: usize, tried: &[usize]) -> bool {
+        let sound = |server: &Arc<Server>| server.health.is_up() && server.has_address();
+        self.servers.get(index).is_some_and(sound) && !tried.contains(&index)
+    }
+
+    /// Takes over the addresses that names had: a resolver that is down just when the configuration
+    /// is loaded again must not take the site with it.
+    pub fn remember_addresses(&self, before: &Upstream) {
+        for server in &self.servers {
+            let same = |other: &&Arc<Server>| other.label == server.label;
+            if let Some(address) = before.servers.iter().find(same).and_then(|s| s.address()) {
+                server.resolve_to(address);
+            }
+        }
     }
 
     /// Seconds after which a client may try again when all servers are down.

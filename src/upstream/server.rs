@@ -128,6 +128,11 @@ impl Server {
         }
     }
 
+    /// Whether it is known where to connect to.
+    pub fn has_address(&self) -> bool {
+        !matches!(self.target, Target::Name(..)) || self.resolved.load().is_some()
+    }
+
     /// What pingora connects to; `None` while a name has no address.
     pub fn peer(&self) -> Option<Box<HttpPeer>> {
         let mut peer = Box::new(self.template.clone());

@@ -6,7 +6,7 @@
 
 use crate::wire::chunked::Scanner;
 use crate::wire::exchange::LAST_CHUNK;
-use crate::wire::{Exchange, Fault, Outbox, Patience};
+use crate::wire::{AppSide, Exchange, Fault, Outbox, Patience};
 use bytes::{Buf, BytesMut};
 use http::StatusCode;
 use pingora::http::ResponseHeader;
@@ -30,15 +30,22 @@ pub enum Socket {
     Tcp(TcpStream),
     /// A Unix socket.
     Unix(UnixStream),
+    /// Handed over to the client's side, after an upgrade.
+    HandedOver,
 }
 
 macro_rules! either {
-    ($self:expr, $io:ident => $call:expr) => {
+    ($self:expr, $io:ident => $call:expr, else $gone:expr) => {
         match $self {
             Socket::Tcp($io) => $call,
             Socket::Unix($io) => $call,
+            Socket::HandedOver => $gone,
         }
     };
+}
+
+fn handed_over() -> Poll<io::Result<usize>> {
+    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
 }
 
 impl AsyncRead for Socket {
@@ -47,7 +54,8 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        either!(&mut *self, io => Pin::new(io).poll_read(cx, buf))
+        // pingora hears of the end from the client's side.
+        either!(&mut *self, io => Pin::new(io).poll_read(cx, buf), else Poll::Pending)
     }
 }
 
@@ -57,20 +65,20 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        either!(&mut *self, io => Pin::new(io).poll_write(cx, buf))
+        either!(&mut *self, io => Pin::new(io).poll_write(cx, buf), else handed_over())
     }
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(&mut *self, io => Pin::new(io).poll_write_vectored(cx, bufs))
+        either!(&mut *self, io => Pin::new(io).poll_write_vectored(cx, bufs), else handed_over())
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut *self, io => Pin::new(io).poll_flush(cx))
+        either!(&mut *self, io => Pin::new(io).poll_flush(cx), else Poll::Ready(Ok(())))
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut *self, io => Pin::new(io).poll_shutdown(cx))
+        either!(&mut *self, io => Pin::new(io).poll_shutdown(cx), else Poll::Ready(Ok(())))
     }
 }
 
@@ -209,7 +217,7 @@ impl ServerStream {
 
     /// The socket's number.
     pub fn fd(&self) -> UniqueIDType {
-        either!(&self.io, io => io.as_raw_fd())
+        either!(&self.io, io => io.as_raw_fd(), else -1)
     }
 
     /// What pingora carries with the stream: the lease.
@@ -256,19 +264,13 @@ impl ServerStream {
         let Some(terms) = &self.terms else { return };
         match self.phase {
             Phase::Head { .. } => self.reading.restart(Some(terms.first_byte)),
-            Phase::Raw => self.reading.restart(Some(terms.idle)),
             _ => {}
         }
     }
 
     fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.reading.poll_over(cx));
-        let fault = if matches!(self.phase, Phase::Raw) {
-            Fault::Idle
-        } else {
-            Fault::AppTimeout
-        };
-        Poll::Ready(Err(fault.into_io()))
+        Poll::Ready(Err(Fault::AppTimeout.into_io()))
     }
 
     /// Looks at new bytes of an answer's head. When its body is chunked, what came with the head
@@ -294,7 +296,12 @@ impl ServerStream {
                 }
             }
             Judged::Plain => self.phase = Phase::Body,
-            Judged::Upgraded => self.phase = Phase::Raw,
+            Judged::Upgraded(end) => {
+                let keep = end.saturating_sub(earlier).min(fresh.len());
+                let ahead = BytesMut::from(fresh.get(keep..).unwrap_or_default());
+                buf.set_filled(before.saturating_add(keep));
+                self.hand_over(ahead);
+            }
             Judged::Chunked(end) => {
                 let keep = end.saturating_sub(earlier).min(fresh.len());
                 self.held
@@ -303,6 +310,20 @@ impl ServerStream {
                 self.phase = Phase::Chunked(Box::default());
             }
         }
+    }
+
+    /// The app switches protocols: from here on its socket is for the client's side. Whether that
+    /// takes it is decided when the 101 has been looked at; this side is done either way.
+    fn hand_over(&mut self, ahead: BytesMut) {
+        self.phase = Phase::Raw;
+        let Some(terms) = &self.terms else { return };
+        let io = std::mem::replace(&mut self.io, Socket::HandedOver);
+        terms.exchange.offer_app(AppSide {
+            io: Box::new(io),
+            ahead,
+            idle: terms.idle,
+            send: terms.send,
+        });
     }
 
     fn on_chunks(&mut self, fresh: &[u8]) -> io::Result<()> {
@@ -360,7 +381,8 @@ impl ServerStream {
 enum Judged {
     Partial,
     Plain,
-    Upgraded,
+    /// Another protocol starts at this offset.
+    Upgraded(usize),
     /// A chunked body starts at this offset.
     Chunked(usize),
 }
@@ -375,7 +397,7 @@ fn judge(mut bytes: &[u8], bodiless: bool) -> Judged {
         let end = end.saturating_add(4);
         let head = bytes.get(..end).unwrap_or_default();
         match head.get(9..12) {
-            Some(b"101") => return Judged::Upgraded,
+            Some(b"101") => return Judged::Upgraded(offset.saturating_add(end)),
             Some([b'1', ..]) => {
                 offset = offset.saturating_add(end);
                 bytes = bytes.get(end..).unwrap_or_default();
@@ -440,9 +462,8 @@ impl AsyncRead for ServerStream {
         }
         let terms = this.terms.as_ref();
         this.reading.restart(match this.phase {
-            Phase::Raw => terms.map(|terms| terms.idle),
-            // The pool has its own idle time-out.
-            Phase::Idle => None,
+            // The pool has its own idle time-out, and so has an upgraded connection.
+            Phase::Idle | Phase::Raw => None,
             _ => terms.map(|terms| terms.between),
         });
         Poll::Ready(Ok(()))
@@ -503,7 +524,7 @@ mod tests {
         let kind = |text: &[u8], bodiless| match judge(text, bodiless) {
             Judged::Partial => "partial".to_string(),
             Judged::Plain => "plain".to_string(),
-            Judged::Upgraded => "upgraded".to_string(),
+            Judged::Upgraded(at) => format!("upgraded at {at}"),
             Judged::Chunked(at) => format!("chunked at {at}"),
         };
         assert_eq!(kind(b"HTTP/1.1 200 OK\r\nA: b\r\n", false), "partial");
@@ -514,7 +535,7 @@ mod tests {
         let text = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0";
         assert_eq!(kind(text, false), format!("chunked at {}", text.len() - 1));
         assert_eq!(kind(text, true), "plain");
-        assert_eq!(kind(b"HTTP/1.1 101 X\r\n\r\n", false), "upgraded");
+        assert_eq!(kind(b"HTTP/1.1 101 X\r\n\r\nx", false), "upgraded at 18");
         assert_eq!(kind(b"HTTP/1.1 100 Continue\r\n\r\n", false), "partial");
         assert_eq!(
             kind(

@@ -1,7 +1,8 @@
 //! What the two sides of one exchange tell each other past pingora.
 
-use std::sync::Mutex;
+use super::AppSide;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// One per client connection, lent to the upstream connection for the length of an exchange.
 #[derive(Debug, Default)]
@@ -9,6 +10,7 @@ pub struct Exchange {
     request_trailers: Mutex<Vec<u8>>,
     response_trailers: Mutex<Vec<u8>>,
     upgraded: AtomicBool,
+    app: Mutex<Option<AppSide>>,
     no_trailers: AtomicBool,
     received: AtomicU64,
     sent: AtomicU64,
@@ -23,6 +25,7 @@ impl Exchange {
         drop(take(&self.request_trailers));
         drop(take(&self.response_trailers));
         self.upgraded.store(false, Ordering::Relaxed);
+        drop(self.take_app());
         self.no_trailers.store(false, Ordering::Relaxed);
         self.received.store(0, Ordering::Relaxed);
         self.sent.store(0, Ordering::Relaxed);
@@ -79,6 +82,17 @@ impl Exchange {
         self.upgraded.store(true, Ordering::Release);
     }
 
+    /// The app switches protocols: its socket is for the client's side, if that agrees.
+    pub fn offer_app(&self, app: AppSide) {
+        *self.app.lock().unwrap_or_else(PoisonError::into_inner) = Some(app);
+    }
+
+    /// The socket of an app that has switched protocols.
+    pub fn take_app(&self) -> Option<AppSide> {
+        let mut slot = self.app.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.take()
+    }
+
     /// Whether the connection was upgraded.
     pub fn upgraded(&self) -> bool {
         self.upgraded.load(Ordering::Acquire)
@@ -94,15 +108,9 @@ fn last_chunk(lines: Vec<u8>) -> Option<Vec<u8>> {
 
 // A panic while one of these was held cannot have left it half written: it is only swapped.
 fn take(slot: &Mutex<Vec<u8>>) -> Vec<u8> {
-    std::mem::take(
-        &mut *slot
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner),
-    )
+    std::mem::take(&mut *slot.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn put(slot: &Mutex<Vec<u8>>, lines: Vec<u8>) {
-    *slot
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner) = lines;
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = lines;
 }

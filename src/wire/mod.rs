@@ -14,9 +14,11 @@ pub mod head;
 pub mod outbox;
 pub mod patience;
 pub mod target;
+pub mod tunnel;
 
 pub use exchange::Exchange;
 pub use fault::Fault;
 pub use head::{Framing, Head, Limits};
 pub use outbox::Outbox;
 pub use patience::{Patience, Times};
+pub use tunnel::{AppSide, Tunnel};

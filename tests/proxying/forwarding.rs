@@ -231,23 +231,37 @@ fn an_app_cannot_remove_what_frames_its_answer() {
 
 #[test]
 fn a_client_cannot_remove_our_fields() {
-    let connection = "Connection: close, X-Forwarded-For, x-request-id, X-REAL-IP\r\n\
-                      Connection: X-Forwarded-Proto, X-Forwarded-Host, Forwarded\r\n";
     for server in ["", TRUSTED] {
         let edge = edge_with(Backend::text("ok"), server, "forwarded = true");
-        let names = [&NAMES[..], &["host", "forwarded"]].concat();
-        assert_eq!(
-            seen(&edge, connection, &names),
-            some(&[
-                "127.0.0.1",
-                "127.0.0.1",
-                "http",
-                "test",
-                "test",
-                "for=127.0.0.1;host=test;proto=http"
-            ])
-        );
-        assert!(edge.backend.last().field("x-request-id").is_some());
+        for named in [
+            "X-Request-ID",
+            "x-real-ip, X-REQUEST-ID, Forwarded",
+            "X-Forwarded-For",
+            "X-Forwarded-Proto",
+            "close, x-forwarded-host",
+        ] {
+            let before = edge.backend.requests().len();
+            let fields = format!("Connection: {named}\r\n");
+            let reply = edge.parvis.client().request("GET", "/", &fields, b"");
+            let after = edge.backend.requests().len();
+            if named.to_ascii_lowercase().contains("x-forwarded") && reply.status == 400 {
+                // pingora takes whoever names these for an attacker.
+                assert_eq!(after, before, "{named}");
+                continue;
+            }
+            assert_eq!((reply.status, after), (200, before + 1), "{named}");
+            let request = edge.backend.last();
+            assert_eq!(request.field("x-request-id"), reply.field("x-request-id"));
+            for (name, value) in [
+                ("x-forwarded-for", "127.0.0.1"),
+                ("x-real-ip", "127.0.0.1"),
+                ("x-forwarded-proto", "http"),
+                ("x-forwarded-host", "test"),
+                ("forwarded", "for=127.0.0.1;host=test;proto=http"),
+            ] {
+                assert_eq!(request.field(name).as_deref(), Some(value), "{named}");
+            }
+        }
     }
 }
 

@@ -1,0 +1,241 @@
+//! The configuration that operators write, as far as its keys exist: it loads, and does what it
+//! says.
+
+use crate::support::{Backend, Client, Folder, Parvis, until};
+
+const MAIN: &str = r#"include = ["sites/*.toml"]
+
+[server]
+threads = 0                              # 0: one per processor
+trusted_proxies = ["127.0.0.0/8", "::1"] # whose X-Forwarded-For is believed; the first address from the right not in here is the client
+shutdown_grace = "30s"
+
+[admin]
+listen = "127.0.0.1:@ADMIN_PORT"         # /metrics /status /reload /dashboard; never on a public address without a token
+token = { env = "PARVIS_ADMIN_TOKEN", default = "" }
+
+[log]
+level = "info"
+format = "json"                          # json | combined
+access = "@DIR/access.log"               # a path, "stdout", "stderr" or "off"
+slow = "1s"                              # a request slower than this is logged as a warning with its timings
+"#;
+
+const SITE: &str = r#"[upstream.app]
+servers = ["127.0.0.1:@APP_PORT"]
+connect_timeout = "2s"
+read_timeout = "60s"
+
+[upstream.app.health]
+path = "/health/"
+interval = "5s"
+timeout = "1s"
+
+[upstream.chat]
+servers = [{ address = "127.0.0.1:@CHAT_PORT", weight = 1 }]
+
+[[site]]
+name = "communiconnect"
+hosts = ["communiconnect.test", "*.communiconnect.test"]
+listen = ["127.0.0.1:@HTTP_PORT"]
+max_body = "10MiB"
+
+[site.headers]
+security = "strict"                      # strict | classic | off
+set = { "X-Served-By" = "parvis" }
+remove = ["Server", "X-Powered-By"]
+
+[[site.route]]
+path = "/ws/*"
+proxy = "chat"
+
+[[site.route]]
+path = "/old/*"
+redirect = { to = "/new/{path}", status = 308 }
+
+[[site.route]]
+path = "/ping"
+respond = { status = 200, body = "pong\n", content_type = "text/plain; charset=utf-8" }
+
+[[site.route]]
+path = "/*"
+proxy = "app"
+"#;
+
+fn named(name: &'static str) -> Backend {
+    Backend::http(move |request| {
+        format!(
+            "HTTP/1.1 200 OK\r\nServer: {name}\r\nX-Powered-By: {name}\r\nX-Frame-Options: SAMEORIGIN\r\n\
+             X-Served-By: {name}\r\nContent-Length: {}\r\n\r\n{}",
+            name.len() + 1 + request.target.len(),
+            format_args!("{name} {}", request.target)
+        )
+        .into_bytes()
+    })
+}
+
+fn get(parvis: &Parvis, host: &str, fields: &str, path: &str) -> crate::support::Reply {
+    let mut client = Client::connect(parvis.address());
+    client.send(format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"
+    ));
+    client.reply()
+}
+
+#[test]
+fn the_contract_loads_and_does_what_it_says() {
+    let (app, chat) = (named("app"), named("chat"));
+    let folder = Folder::new();
+    let site = SITE
+        .replace("@APP_PORT", &app.address().port().to_string())
+        .replace("@CHAT_PORT", &chat.address().port().to_string())
+        .replace("@HTTP_PORT", "0");
+    folder.write("sites/communiconnect.toml", &site);
+    let parvis = Parvis::start_in(folder, &MAIN.replace("@ADMIN_PORT", "0"), &[]);
+    let host = "communiconnect.test";
+
+    // Where each path goes.
+    assert_eq!(get(&parvis, host, "", "/").text(), "app /");
+    assert_eq!(
+        get(&parvis, host, "", "/a/b%20c?d=e").text(),
+        "app /a/b%20c?d=e"
+    );
+    assert_eq!(
+        get(&parvis, host, "", "/ws/chat/lobby/?name=a").text(),
+        "chat /ws/chat/lobby/?name=a"
+    );
+    assert_eq!(get(&parvis, host, "", "/wsx").text(), "app /wsx");
+    let ping = get(&parvis, host, "", "/ping");
+    assert_eq!((ping.status, ping.text().as_str()), (200, "pong\n"));
+    assert_eq!(
+        ping.field("content-type").as_deref(),
+        Some("text/plain; charset=utf-8")
+    );
+    let old = get(&parvis, host, "", "/old/a/b%20c?d=e");
+    assert_eq!(
+        (old.status, old.field("location")),
+        (308, Some("/new/a/b%20c?d=e".into()))
+    );
+    for (bare, slash) in [("/ws", "/ws/"), ("/old", "/old/")] {
+        let reply = get(&parvis, host, "", bare);
+        assert_eq!(
+            (reply.status, reply.field("location")),
+            (308, Some(slash.into()))
+        );
+    }
+
+    // Whose it is.
+    for served in [
+        "COMMUNICONNECT.test:80",
+        "www.communiconnect.test",
+        "a.b.communiconnect.test",
+    ] {
+        assert_eq!(get(&parvis, served, "", "/").status, 200, "{served}");
+    }
+    let other = get(&parvis, "communiconnect.example", "", "/");
+    assert_eq!(other.status, 404);
+
+    // What every answer carries: the app's, parvis's own, and errors.
+    let mut large = Client::connect(parvis.address());
+    large.send(format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 10485761\r\n\r\n"
+    ));
+    let large = large.reply();
+    assert_eq!(large.status, 413);
+    for (name, reply) in [
+        ("app", get(&parvis, host, "", "/")),
+        ("ping", ping),
+        ("old", old),
+        ("other", other),
+        ("large", large),
+    ] {
+        for (field, value) in [
+            ("X-Served-By", "parvis"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "strict-origin-when-cross-origin"),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("X-XSS-Protection", "0"),
+            // A preset does not override the app.
+            (
+                "X-Frame-Options",
+                if name == "app" { "SAMEORIGIN" } else { "DENY" },
+            ),
+        ] {
+            assert_eq!(
+                reply.field(field).as_deref(),
+                Some(value),
+                "{name}: {}",
+                reply.head
+            );
+        }
+        assert!(reply.field("permissions-policy").is_some(), "{name}");
+        assert!(reply.field("x-request-id").is_some(), "{name}");
+        for absent in ["server", "x-powered-by", "strict-transport-security"] {
+            assert_eq!(reply.field(absent), None, "{name}: {}", reply.head);
+        }
+    }
+
+    // This test's connections come from a trusted network.
+    get(
+        &parvis,
+        host,
+        "X-Forwarded-For: 198.51.100.7\r\n",
+        "/forwarded",
+    );
+    let request = app.last();
+    assert_eq!(
+        request.field("x-forwarded-for").as_deref(),
+        Some("198.51.100.7, 127.0.0.1")
+    );
+    assert_eq!(request.field("x-real-ip").as_deref(), Some("198.51.100.7"));
+    assert_eq!(request.field("host").as_deref(), Some(host));
+
+    // The operator's side.
+    until("the app is checked", || {
+        let asked = app
+            .requests()
+            .iter()
+            .any(|request| request.target == "/health/");
+        asked.then_some(())
+    });
+    let status = parvis.status();
+    let names: Vec<&str> = status["upstreams"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|u| u["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["app", "chat"]);
+    assert_eq!(status["files"].as_array().unwrap().len(), 2);
+    assert_eq!(status["sites"][0]["name"], "communiconnect");
+    until("the access log is written", || {
+        let log = parvis.folder.read("access.log");
+        let line = log.lines().find(|line| line.contains("/forwarded"))?;
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["site"], "communiconnect");
+        assert_eq!(line["client"], "198.51.100.7");
+        Some(())
+    });
+}
+
+/// The token is what keeps others out, when there is one.
+#[test]
+fn the_contracts_token_comes_from_the_environment() {
+    let folder = Folder::new();
+    folder.write(
+        "sites/a.toml",
+        &SITE
+            .replace("@APP_PORT", "1")
+            .replace("@CHAT_PORT", "1")
+            .replace("@HTTP_PORT", "0"),
+    );
+    let main = MAIN.replace("@ADMIN_PORT", "0");
+    let parvis = Parvis::start_in(folder, &main, &[("PARVIS_ADMIN_TOKEN", "open-sesame")]);
+    assert_eq!(parvis.admin_request("GET", "/status", "").status, 401);
+    let authorised = "Authorization: Bearer open-sesame\r\n";
+    assert_eq!(
+        parvis.admin_request("GET", "/status", authorised).status,
+        200
+    );
+}
