@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::{Backend, Client, Incoming, PATIENCE, Parvis, Reply, until};
 use tungstenite::client::IntoClientRequest;
-use tungstenite::handshake::server::{Request, Response};
+use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
 use tungstenite::http::HeaderValue;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role};
@@ -232,20 +232,30 @@ fn the_fields_of_the_101_are_those_of_an_answer_of_parvis() {
     echoes(&mut client, "hello");
 }
 
+/// A server's choice of a subprotocol.
+struct ChooseV2;
+
+impl Callback for ChooseV2 {
+    fn on_request(
+        self,
+        request: &Request,
+        mut response: Response,
+    ) -> Result<Response, ErrorResponse> {
+        assert_eq!(request.headers()["sec-websocket-protocol"], "soap, chat.v2");
+        let chosen = HeaderValue::from_static("chat.v2");
+        response
+            .headers_mut()
+            .insert("sec-websocket-protocol", chosen);
+        Ok(response)
+    }
+}
+
 #[test]
 fn a_websocket_client_and_a_websocket_server_understand_each_other() {
     let (saw, ends) = seen();
     let backend = Backend::raw(move |app| {
-        let choose = |request: &Request, mut response: Response| {
-            assert_eq!(request.headers()["sec-websocket-protocol"], "soap, chat.v2");
-            let chosen = HeaderValue::from_static("chat.v2");
-            response
-                .headers_mut()
-                .insert("sec-websocket-protocol", chosen);
-            Ok(response)
-        };
         let stream = app.stream.try_clone().unwrap();
-        let mut socket = tungstenite::accept_hdr(stream, choose).unwrap();
+        let mut socket = tungstenite::accept_hdr(stream, ChooseV2).unwrap();
         loop {
             match socket.read() {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {

@@ -262,9 +262,8 @@ impl ServerStream {
             self.flushes = 0;
         }
         let Some(terms) = &self.terms else { return };
-        match self.phase {
-            Phase::Head { .. } => self.reading.restart(Some(terms.first_byte)),
-            _ => {}
+        if let Phase::Head { .. } = self.phase {
+            self.reading.restart(Some(terms.first_byte));
         }
     }
 
