@@ -69,13 +69,22 @@
 //! * It has no deadline for a whole head, one time-out per read, and none that tell the first byte
 //!   from the next: time-outs are the streams' own ([`wire::Patience`]).
 //! * It drops trailers: both streams carry them past it ([`wire::Exchange`]).
+//! * It flushes a body of known length when all of it was written: the streams flush when it waits.
 //! * It fails a request when the client pipelines the next one: `ClientStream` keeps what comes early.
 //! * It closes a connection with unread bytes, whose reset eats the answer: closed slowly instead.
-//! * It makes a proxy with connections of one's own only inside of a service: `proxy::engine`.
+//! * It carries both directions of a WebSocket in one loop that waits for every write, and may take
+//!   the end of an empty request for the end of the WebSocket (its issue 946): after a 101 the bytes
+//!   go by [`wire::tunnel`], past it.
+//! * Its pool of idle connections costs a task, a shared map and a `getpeername` per request: the
+//!   pool is a worker's own ([`upstream::pool`]), filled when pingora looks whether a connection is
+//!   still quiet.
+//! * It makes a proxy with connections of one's own only inside of a service: `proxy::engine` takes
+//!   it out, with the crate's only `unsafe` beside `listen::open`.
 //! * It forwards `Expect` and waits for the app's 100, which many apps never send: answered here.
 //! * It sends chunks to HTTP/1.0 clients: taken out in `proxy::forward`.
 //! * It asks DNS while a request waits, and unwraps: it is given addresses only ([`upstream`]).
-//! * It logs each client that goes away as an error: silenced, `proxy` says what matters.
+//! * Its errors quote heads, cookies included, and it logs each client that goes away: silenced,
+//!   `proxy` says what matters.
 #![cfg_attr(
     not(test),
     deny(

@@ -2,9 +2,14 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
-use support::{Client, Folder, command, until};
+#[path = "commands/demo.rs"]
+mod demo;
+#[path = "commands/explain.rs"]
+mod explain;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use support::{Folder, command};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -14,338 +19,213 @@ fn code(output: &Output) -> i32 {
     output.status.code().expect("ended by a signal")
 }
 
+/// The binary with these arguments, run in this folder.
+fn command_in(folder: &Folder, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_parvis"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+const SITE: &str = "[[site]]\nname = \"s\"\nlisten = [\"127.0.0.1:0\"]\n\
+                    [[site.route]]\npath = \"/*\"\nrespond = {}\n";
+
 #[test]
 fn version_and_help_are_there() {
-    let version = command(&["--version"]);
-    assert_eq!(
-        text(&version.stdout),
-        format!("parvis {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    for flag in ["--version", "-V"] {
+        let version = command(&[flag]);
+        assert_eq!(code(&version), 0);
+        assert_eq!(
+            text(&version.stdout),
+            format!("parvis {}\n", env!("CARGO_PKG_VERSION"))
+        );
+    }
     let help = command(&["--help"]);
-    assert_eq!(code(&help), 0);
+    assert_eq!((code(&help), text(&help.stderr)), (0, String::new()));
     let page = text(&help.stdout);
-    for word in [
-        "run",
-        "check",
-        "reload",
-        "explain",
-        "demo",
-        "Examples:",
-        "Exit codes:",
-    ] {
-        assert!(page.contains(word), "{word} is not in {page}");
-    }
+    let (commands, rest) = page.split_once("\nOptions:").unwrap();
+    let (_, examples) = rest.split_once("\nExamples:\n").unwrap();
     for subcommand in ["run", "check", "reload", "explain", "demo"] {
-        assert_eq!(code(&command(&[subcommand, "--help"])), 0, "{subcommand}");
+        assert!(commands.contains(&format!("\n  {subcommand} ")), "{page}");
+        let example = format!("\n  parvis {subcommand}");
+        assert!(format!("\n{examples}").contains(&example), "{page}");
+        let help = command(&[subcommand, "--help"]);
+        assert_eq!((code(&help), text(&help.stderr)), (0, String::new()));
+        assert!(text(&help.stdout).contains(&format!("Usage: parvis {subcommand}")));
     }
+    assert!(examples.contains("Exit codes: 0 fine, 1 failed at work, 2 wrong"));
+    let explain = text(&command(&["explain", "--help"]).stdout);
+    assert!(
+        explain.contains("Examples:\n  parvis explain http"),
+        "{explain}"
+    );
+}
+
+/// The examples of the help are usage that is right: a word that is misspelt there ends with 2 and
+/// names no file.
+#[test]
+fn the_examples_of_the_help_are_right_usage() {
+    let folder = Folder::new();
+    let mut seen = 0;
+    for page in [&["--help"][..], &["explain", "--help"]] {
+        let page = text(&command(page).stdout);
+        let (_, examples) = page.split_once("Examples:\n").unwrap();
+        for line in examples
+            .lines()
+            .filter(|line| line.starts_with("  parvis "))
+        {
+            // What stands behind two spaces says what it is for.
+            let line = line.trim_start().split("  ").next().unwrap();
+            // These would serve until they are told to stop.
+            if line.contains("parvis demo") {
+                continue;
+            }
+            let binary = env!("CARGO_BIN_EXE_parvis");
+            let output = Command::new("sh")
+                .args(["-c", &line.replacen("parvis", binary, 1)])
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let said = text(&output.stderr);
+            // There is no configuration here, and that is all that is wrong.
+            let system = Path::new("/etc/parvis/parvis.toml").exists();
+            assert!(
+                said.contains("parvis.toml") && !said.contains("Usage:") || system,
+                "{line}: {said}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5);
 }
 
 #[test]
-fn wrong_usage_ends_with_2() {
+fn wrong_usage_ends_with_2_and_says_so_on_standard_error() {
     for arguments in [
-        &["fly"][..],
+        &[][..],
+        &["fly"],
         &["run", "--fast"],
+        &["run", "parvis.toml"],
+        &["check", "-c"],
         &["explain"],
-        &[],
+        &["explain", "http://a/", "http://b/"],
         &["demo", "--port", "x"],
+        &["demo", "--port", "65536"],
+        &["reload", "--now"],
     ] {
         let output = command(arguments);
         assert_eq!(code(&output), 2, "{arguments:?}");
-        assert!(!output.stderr.is_empty());
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(
+            said.starts_with("error: ") || said.contains("Usage: parvis <COMMAND>"),
+            "{arguments:?}: {said}"
+        );
     }
+    // A command that is nearly right is recognised.
+    assert!(text(&command(&["chekc"]).stderr).contains("'check'"));
 }
 
-const SITE: &str = "[upstream.app]\nservers = [\"127.0.0.1:8000\"]\n\
-    [[site]]\nname = \"shop\"\nhosts = [\"shop.example\"]\nlisten = [\"127.0.0.1:8080\"]\n\
-    headers = { security = \"strict\", remove = [\"Server\"] }\n\
-    [[site.route]]\npath = \"/static/*\"\nproxy = \"app\"\nmax_body = \"1MiB\"\n\
-    [[site.route]]\npath = \"/old/*\"\nredirect = { to = \"/new/{path}\", status = 308 }\n\
-    [[site.route]]\npath = \"/ping\"\nrespond = { status = 200, body = \"pong\" }\n\
-    [[site.route]]\npath = \"/api\"\nmethods = [\"POST\"]\nheaders = { \"X-Beta\" = \"1\" }\nquery = { v = \"2\" }\nproxy = \"app\"\n";
-
-fn configuration() -> Folder {
+#[test]
+fn check_ends_with_0_when_all_is_right_and_with_2_when_it_is_not() {
     let folder = Folder::new();
-    folder.write("parvis.toml", "include = [\"sites/*.toml\"]\n");
-    folder.write("sites/shop.toml", SITE);
-    folder
-}
-
-fn explain(folder: &Folder, arguments: &[&str]) -> String {
-    let file = folder.join("parvis.toml");
-    let all = [&["explain", "-c", file.to_str().unwrap()], arguments].concat();
-    let output = command(&all);
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// The number of the first line of the site's file that has this text.
-fn line_of(what: &str) -> usize {
-    SITE.lines().position(|line| line.contains(what)).unwrap() + 1
-}
-
-#[test]
-fn explain_tells_who_takes_a_request_and_which_line_says_so() {
-    let folder = configuration();
-    let place = |what: &str| format!("sites/shop.toml:{}", line_of(what));
-    let page = explain(&folder, &["http://shop.example:8080/static/a.css"]);
-    assert!(page.contains(&place("name = ")), "{page}");
-    assert!(page.contains(&place("/static/*")), "{page}");
-    assert!(page.contains(&place("[upstream.app]")), "{page}");
-    for word in [
-        "127.0.0.1:8000",
-        "1MiB",
-        "x-frame-options: DENY",
-        "remove server",
-    ] {
-        assert!(page.contains(word), "{word} is not in {page}");
+    folder.write("a.toml", SITE);
+    for option in ["-c", "--config"] {
+        let output = command_in(&folder, &["check", option, "a.toml"]);
+        assert_eq!(code(&output), 0);
+        assert_eq!(
+            (text(&output.stdout), text(&output.stderr)),
+            (
+                "a.toml: right: 1 site, 1 route, 0 upstreams, 1 listener\n".into(),
+                String::new()
+            )
+        );
     }
-    let page = explain(&folder, &["http://shop.example:8080/old/a?x=1"]);
-    assert!(
-        page.contains("308") && page.contains("/new/a?x=1"),
-        "{page}"
-    );
-    assert!(page.contains(&place("/old/*")), "{page}");
-    let page = explain(&folder, &["http://shop.example:8080/ping"]);
-    assert!(page.contains("200") && page.contains("4 bytes"), "{page}");
-    let page = explain(&folder, &["http://shop.example:8080/static"]);
-    assert!(page.contains("308") && page.contains("/static/"), "{page}");
-    let page = explain(&folder, &["http://shop.example:8080/static/%2e%2e/ping"]);
-    assert!(page.contains("matched as /ping"), "{page}");
+    folder.write("a.toml", &SITE.replace("respond", "respnod"));
+    let output = command_in(&folder, &["check", "-c", "a.toml"]);
+    assert_eq!((code(&output), text(&output.stdout)), (2, String::new()));
+    assert!(text(&output.stderr).contains("did you mean `respond`?"));
 }
 
+/// Every command that needs a configuration refuses one that is wrong in the same way.
 #[test]
-fn explain_tells_why_nothing_takes_a_request() {
-    let folder = configuration();
-    let url = "http://shop.example:8080";
-    assert!(explain(&folder, &[&format!("{url}/nothing")]).contains("404"));
-    assert!(explain(&folder, &[&format!("{url}/..")]).contains("400"));
-    assert!(explain(&folder, &["http://other.example:8080/"]).contains("404"));
-    let page = explain(&folder, &["http://shop.example:99/ping"]);
-    assert!(page.contains("nothing listens on port 99"), "{page}");
-    let beta = &["-H", "X-Beta: 1"][..];
-    let api = format!("{url}/api?v=2");
-    let wrong_method = explain(&folder, &[&[api.as_str()], beta].concat());
-    assert!(
-        wrong_method.contains("405") && wrong_method.contains("POST"),
-        "{wrong_method}"
-    );
-    let taken = explain(&folder, &[&["-X", "post", &api], beta].concat());
-    assert!(taken.contains("passes it to the upstream app"), "{taken}");
-    let other = format!("{url}/api?v=3");
-    assert!(explain(&folder, &[&["-X", "POST", &other], beta].concat()).contains("404"));
-}
-
-#[test]
-fn explain_refuses_what_is_no_question() {
-    let folder = configuration();
-    let file = folder.join("parvis.toml");
-    let file = file.to_str().unwrap();
+fn a_wrong_configuration_ends_every_command_with_2() {
+    let folder = Folder::new();
+    folder.write("a.toml", &SITE.replace("respond", "respnod"));
     for arguments in [
-        &["shop.example/"][..],
-        &["ftp://a/"],
-        &["http://a/", "-H", "x"],
-        &["http://a/", "-X", "G T"],
+        &["run"][..],
+        &["check"],
+        &["reload"],
+        &["explain", "http://a/"],
     ] {
-        let output = command(&[&["explain", "-c", file], arguments].concat());
+        let output = command_in(&folder, &[arguments, &["-c", "a.toml"]].concat());
         assert_eq!(code(&output), 2, "{arguments:?}");
-        assert!(text(&output.stderr).starts_with("error: "), "{arguments:?}");
+        assert_eq!(text(&output.stdout), "");
+        let said = text(&output.stderr);
+        assert!(
+            said.starts_with("error: unknown key `respnod`\n --> a.toml:6:1\n"),
+            "{said}"
+        );
+        assert!(said.ends_with("\n1 error in the configuration\n"), "{said}");
     }
-    folder.write("sites/shop.toml", "[[site]]\nnam = 1\n");
-    assert_eq!(code(&command(&["explain", "-c", file, "http://a/"])), 2);
 }
 
 #[test]
 fn without_a_name_the_configuration_is_looked_for() {
     let folder = Folder::new();
-    let check = || {
-        Command::new(env!("CARGO_BIN_EXE_parvis"))
-            .arg("check")
-            .current_dir(folder.path())
-            .output()
-            .unwrap()
-    };
-    // A machine that has one at the system's place would be asked about that.
-    assert!(!std::path::Path::new("/etc/parvis/parvis.toml").exists());
-    let none = check();
-    assert_eq!(code(&none), 2);
-    assert!(
-        text(&none.stderr).contains("conf/parvis.toml"),
-        "{}",
-        text(&none.stderr)
-    );
+    let check = || command_in(&folder, &["check"]);
+    // The system's own comes first, and a machine may have one.
+    let system = Path::new("/etc/parvis/parvis.toml").exists();
+    if !system {
+        let none = check();
+        let said = text(&none.stderr);
+        assert_eq!(code(&none), 2);
+        assert!(
+            said.contains("neither /etc/parvis/parvis.toml nor conf/parvis.toml is there"),
+            "{said}"
+        );
+        assert!(
+            said.contains("-c FILE") && said.contains("parvis demo"),
+            "{said}"
+        );
+    }
+    // It is not looked for elsewhere.
+    folder.write("parvis.toml", "x = 1\n");
     folder.write("conf/parvis.toml", SITE);
     let found = check();
-    assert_eq!(code(&found), 0, "{}", text(&found.stderr));
-    let said = text(&found.stdout);
+    let said = text(&[found.stdout, found.stderr].concat());
+    let expected = match system {
+        true => "/etc/parvis/parvis.toml",
+        false => "conf/parvis.toml: right: 1 site, 1 route, 0 upstreams, 1 listener\n",
+    };
+    assert!(said.contains(expected), "{said}");
     assert!(
-        said.contains("1 site, 4 routes, 1 upstream, 1 listener"),
-        "{said}"
+        system
+            || text(&command_in(&folder, &["explain", "http://a/"]).stdout)
+                .contains("conf/parvis.toml:5")
     );
 }
 
-/// A running demo.
-struct Demo {
-    child: Child,
-    /// What it printed at the start.
-    page: String,
-}
-
-impl Demo {
-    fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_parvis"))
-            .args(["demo", "--port", "0"])
+/// `parvis explain ... | grep -q` closes the pipe before all is written.
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let folder = Folder::new();
+    folder.write("a.toml", SITE);
+    for arguments in [&["check"][..], &["explain", "http://a/"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_parvis"))
+            .args([arguments, &["-c", "a.toml"]].concat())
+            .current_dir(folder.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(writer)
+            .stderr(Stdio::piped())
             .spawn()
+            .unwrap()
+            .wait_with_output()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut page = String::new();
-        while !page.contains("Ctrl-C ends both") {
-            let line = lines
-                .next()
-                .unwrap_or_else(|| panic!("the demo ended: {page}"))
-                .unwrap();
-            page.push_str(&line);
-            page.push('\n');
-        }
-        Demo { child, page }
+        assert_eq!((code(&output), text(&output.stderr)), (0, String::new()));
     }
-
-    fn curls(&self) -> Vec<String> {
-        let line = |line: &str| {
-            line.trim()
-                .strip_prefix("curl ")
-                .map(|rest| format!("curl {rest}"))
-        };
-        self.page.lines().filter_map(line).collect()
-    }
-
-    fn address(&self) -> std::net::SocketAddr {
-        let url = self.page.split("http://").nth(1).unwrap();
-        url.split('/').next().unwrap().parse().unwrap()
-    }
-
-    /// Every port that it printed.
-    fn ports(&self) -> Vec<u16> {
-        let port = |rest: &str| rest.split([':', '/']).nth(1)?.parse().ok();
-        let mut ports: Vec<u16> = self.page.split("http://127").filter_map(port).collect();
-        ports.sort_unstable();
-        ports.dedup();
-        ports
-    }
-
-    fn interrupt(&mut self) -> i32 {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-INT", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        until("the demo ends", || self.child.try_wait().unwrap())
-            .code()
-            .expect("ended by a signal")
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-fn each_curl_line_of_the_demo_does_what_it_says() {
-    let demo = Demo::start();
-    let curls = demo.curls();
-    assert_eq!(curls.len(), 5, "{}", demo.page);
-    let expected = [
-        "pong",
-        "x-forwarded-for",
-        "data:",
-        "/about",
-        "parvis_requests_total{",
-    ];
-    for (line, expected) in curls.iter().zip(expected) {
-        let output = Command::new("sh").args(["-c", line]).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{line}: {output:?} (is curl installed? `tests/run --install`)"
-        );
-        let said = text(&output.stdout);
-        assert!(said.contains(expected), "{line}: {said}");
-    }
-}
-
-#[test]
-fn the_demo_has_pages_json_pictures_and_ends_cleanly() {
-    let mut demo = Demo::start();
-    let mut client = Client::connect(demo.address());
-    let page = client.get("/");
-    assert_eq!(page.status, 200);
-    assert!(page.field("content-type").unwrap().starts_with("text/html"));
-    assert_eq!(page.field("x-frame-options").as_deref(), Some("DENY"));
-    assert!(page.field("server-timing").unwrap().contains("app;dur="));
-    assert!(client.get("/api/time").json()["unix_ms"].as_u64().unwrap() > 1_600_000_000_000);
-    let picture = client.get("/pictures/paving.png");
-    assert!(picture.body.starts_with(b"\x89PNG"), "{}", picture.head);
-    assert_eq!(picture.field("content-type").as_deref(), Some("image/png"));
-    assert!(client.get("/pictures/square.svg").text().contains("<svg"));
-    assert_eq!(client.get("/nothing").status, 404);
-    drop(client);
-    let ports = demo.ports();
-    assert_eq!(ports.len(), 3, "{}", demo.page);
-    assert_eq!(demo.interrupt(), 0);
-    for port in ports {
-        let refused = std::net::TcpStream::connect(("127.0.0.1", port)).is_err();
-        assert!(refused, "something still listens on {port}");
-    }
-}
-
-#[test]
-fn two_people_chat_in_the_demo() {
-    let demo = Demo::start();
-    let join = |name: &str| {
-        let url = format!("ws://{}/ws/chat?name={name}", demo.address());
-        let stream = std::net::TcpStream::connect(demo.address()).unwrap();
-        stream.set_read_timeout(Some(support::PATIENCE)).unwrap();
-        tungstenite::client(url, stream).unwrap().0
-    };
-    let hear = |socket: &mut tungstenite::WebSocket<_>, what: &str| loop {
-        let message: serde_json::Value = match socket.read().unwrap() {
-            tungstenite::Message::Text(text) => serde_json::from_str(&text).unwrap(),
-            _ => continue,
-        };
-        if message["type"] == what {
-            return message;
-        }
-    };
-    let mut ada = join("Ada");
-    hear(&mut ada, "join");
-    let mut bob = join("Bob");
-    assert_eq!(hear(&mut ada, "join")["name"], "Bob");
-    bob.send(tungstenite::Message::text(r#"{"text":"good evening"}"#))
-        .unwrap();
-    for socket in [&mut ada, &mut bob] {
-        let message = hear(socket, "message");
-        assert_eq!(
-            (&message["name"], &message["text"]),
-            (&"Bob".into(), &"good evening".into())
-        );
-    }
-}
-
-#[test]
-fn a_demo_on_a_taken_port_says_so() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let output = command(&["demo", "--port", &port]);
-    assert_eq!(code(&output), 1);
-    let said = text(&output.stderr);
-    assert!(
-        said.contains("cannot listen") && said.contains(&port),
-        "{said}"
-    );
 }

@@ -28,6 +28,9 @@ fn configuration(site: &Site, more: &str) -> String {
     )
 }
 
+/// Only the signal reloads: the files change before it is sent.
+const WATCH_OFF: &str = "[server]\nwatch = false\n";
+
 fn edge() -> Edge {
     edge_with("")
 }
@@ -92,26 +95,57 @@ fn post_form(client: &mut Client, jar: &mut Jar, path: &str, form: &str) -> Repl
 }
 
 #[test]
-fn pages_come_with_the_sites_fields() {
+fn pages_come_with_the_sites_fields_and_the_apps_own_stay() {
     let edge = edge();
     let mut client = edge.parvis.client();
     let reply = client.get("/health/");
     assert_eq!((reply.status, reply.text().as_str()), (200, "ok"));
     assert_eq!(reply.field("server"), None);
-    assert_eq!(
-        reply.field("x-content-type-options").as_deref(),
-        Some("nosniff")
-    );
+    for (name, value) in [
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+        ("X-Frame-Options", "DENY"),
+        // Django's, which is not the preset's.
+        ("Referrer-Policy", "same-origin"),
+    ] {
+        assert_eq!(reply.all(name), [value], "{}", reply.head);
+    }
     assert!(reply.field("x-request-id").is_some());
-    assert!(client.get("/").text().contains("<html"));
+    let home = client.get("/");
+    assert_eq!(home.status, 200);
+    assert!(home.text().contains("<h1>A test site</h1>"));
+    assert_eq!(
+        home.field("content-type").as_deref(),
+        Some("text/html; charset=utf-8")
+    );
+    let head = client.request("HEAD", "/", "", b"");
+    assert_eq!(head.status, 200);
     assert_eq!(client.get("/json/").json()["numbers"], json!([1, 2, 3]));
-    assert_eq!(client.get("/boom/").status, 500);
-    assert_eq!(client.get("/status/418/").status, 418);
     // Django's own redirect to the slash is its own.
     assert_eq!(
         client.get("/health").field("location").as_deref(),
         Some("/health/")
     );
+}
+
+/// What the app says of its own failures is passed on as it is.
+#[test]
+fn the_apps_errors_are_its_own() {
+    let edge = edge();
+    let mut client = edge.parvis.client();
+    for (path, status, body) in [
+        ("/boom/", 500, "<h1>Server Error (500)</h1>"),
+        ("/nothing/", 404, "<h1>Not Found</h1>"),
+        ("/status/418/", 418, "418\n"),
+        ("/status/503/", 503, "503\n"),
+    ] {
+        let reply = client.get(path);
+        assert_eq!(reply.status, status);
+        assert!(reply.text().contains(body), "{path}: {}", reply.text());
+        assert!(reply.field("x-request-id").is_some());
+    }
+    assert_eq!(client.get("/status/204/").status, 204);
+    assert_eq!(client.get("/health/").text(), "ok");
 }
 
 #[test]
@@ -214,22 +248,62 @@ fn the_app_is_told_who_asks_and_sees_the_path_as_it_was_sent() {
     assert_eq!(field("x-request-id"), reply.field("x-request-id"));
 }
 
+/// The scheme and the host that a trusted peer names are the app's to know.
+#[test]
+fn the_app_is_told_what_a_trusted_proxy_says() {
+    let edge = edge_with("[server]\ntrusted_proxies = [\"127.0.0.1\"]\n");
+    let mut client = edge.parvis.client();
+    let fields = "X-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\n\
+                  X-Forwarded-Host: shop.example\r\nX-Request-ID: chosen-by-the-proxy\r\n";
+    let reply = client.request("GET", "/echo/", fields, b"");
+    let echo = reply.json();
+    assert_eq!(echo["secure"], true);
+    assert_eq!(echo["host"], "shop.example");
+    assert_eq!(
+        reply.field("x-request-id").as_deref(),
+        Some("chosen-by-the-proxy")
+    );
+    let all = echo["headers"].as_array().unwrap();
+    let field = |name: &str| all.iter().find(|pair| pair[0] == name).map(|pair| &pair[1]);
+    assert_eq!(
+        field("x-forwarded-for"),
+        Some(&json!("198.51.100.7, 127.0.0.1"))
+    );
+    assert_eq!(field("x-real-ip"), Some(&json!("198.51.100.7")));
+    assert_eq!(field("x-request-id"), Some(&json!("chosen-by-the-proxy")));
+    // Without its word it is plain HTTP.
+    assert_eq!(client.get("/echo/").json()["secure"], false);
+}
+
 #[test]
 fn a_streaming_answer_flows_line_by_line() {
     let edge = edge();
-    let mut client = edge.parvis.client();
-    // The site never ends this within the test: what comes has not waited for the end.
-    client.send("GET /events/?n=1000000&ms=20 HTTP/1.1\r\nHost: test\r\n\r\n");
-    let head = client.head_only();
-    assert_eq!(
-        head.field("content-type").as_deref(),
-        Some("text/event-stream")
-    );
-    let mut text = String::new();
-    while !text.contains("data: 3\n\n") {
-        text.push_str(&String::from_utf8(client.chunk(&mut Vec::new()).unwrap()).unwrap());
+    for (path, kind, lines) in [
+        (
+            "/events/?n=1000000&ms=20",
+            "text/event-stream",
+            "data: 1\n\ndata: 2\n\ndata: 3\n\n",
+        ),
+        (
+            "/stream/?n=1000000&ms=20",
+            "text/plain; charset=utf-8",
+            "line 1\nline 2\nline 3\n",
+        ),
+    ] {
+        let mut client = edge.parvis.client();
+        // The site never ends this within the test: what comes has not waited for the end.
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        let head = client.head_only();
+        assert_eq!(head.field("content-type").as_deref(), Some(kind));
+        let mut text = String::new();
+        while text.len() < lines.len() {
+            let piece = client.chunk(&mut Vec::new()).expect("it ended");
+            text.push_str(&String::from_utf8(piece).unwrap());
+        }
+        assert!(text.starts_with(lines), "{text}");
     }
-    assert!(text.starts_with("data: 1\n\ndata: 2\n\n"), "{text}");
+    let whole = edge.parvis.get("/stream/?n=3&ms=1");
+    assert_eq!(whole.text(), "line 1\nline 2\nline 3\n");
 }
 
 #[test]
@@ -252,35 +326,52 @@ fn an_upload_arrives_whole() {
     assert_eq!(reply.json()["sha256"], sum.split(' ').next().unwrap());
 }
 
+/// curl is a client that parvis's tests did not write.
 #[test]
-fn curl_gets_and_posts() {
+fn curl_gets_posts_uploads_and_logs_in() {
     let edge = edge();
-    let address = edge.parvis.address();
-    let curl = |arguments: &[&str]| {
+    let folder = Folder::new();
+    let jar = folder.join("cookies");
+    let file = folder.write("a file.txt", &"0123456789abcdef".repeat(64 * 1024));
+    let curl = |path: &str, arguments: &[&str]| {
         let output = Command::new("curl")
-            .args(["-sS", "--fail-with-body"])
+            .args(["-sS", "--fail-with-body", "-b"])
+            .arg(&jar)
+            .arg("-c")
+            .arg(&jar)
             .args(arguments)
+            .arg(format!("http://{}{path}", edge.parvis.address()))
             .output()
             .expect("curl is missing: run `tests/run --install`");
-        assert!(output.status.success(), "{output:?}");
+        assert!(output.status.success(), "{path}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(curl(&[&format!("http://{address}/health/")]), "ok");
-    // curl sends this with `Expect: 100-continue` and chunked.
-    let echo = curl(&[
-        "-H",
-        "Expect: 100-continue",
-        "-H",
-        "Transfer-Encoding: chunked",
-        "--data-binary",
-        "hello",
-        &format!("http://{address}/echo/"),
-    ]);
-    let echo: Value = serde_json::from_str(&echo).unwrap();
+    let parsed = |said: String| -> Value { serde_json::from_str(&said).unwrap() };
+    assert_eq!(curl("/health/", &[]), "ok");
+    let (expect, chunked) = ("Expect: 100-continue", "Transfer-Encoding: chunked");
+    let hello = ["-H", expect, "-H", chunked, "--data-binary", "hello"];
+    let echo = parsed(curl("/echo/", &hello));
     assert_eq!(
         (&echo["size"], &echo["method"]),
         (&json!(5), &json!("POST"))
     );
+    let form = format!("upload=@{}", file.display());
+    let upload = parsed(curl("/upload/", &["-F", &form]));
+    assert_eq!(upload["name"], "a file.txt");
+    assert_eq!(upload["size"], 1024 * 1024);
+
+    let json = ["-H", "Accept: application/json"];
+    let token = parsed(curl("/account/", &json))["csrf"].clone();
+    let token = format!("X-CSRFToken: {}", token.as_str().unwrap());
+    let form = "username=ada&password=lovelace";
+    assert_eq!(
+        parsed(curl("/account/", &["-H", &token, "-d", form])),
+        json!({ "user": "ada" })
+    );
+    assert_eq!(parsed(curl("/account/", &json))["user"], "ada");
+    for visits in 1..=2 {
+        assert_eq!(parsed(curl("/session/", &[]))["visits"], visits);
+    }
 }
 
 type Socket = WebSocket<TcpStream>;
@@ -334,7 +425,7 @@ fn texts(socket: &mut Socket, n: usize) -> Vec<String> {
 
 #[test]
 fn two_people_chat_and_a_reload_in_the_middle_does_not_matter() {
-    let edge = edge();
+    let edge = edge_with(WATCH_OFF);
     let mut ada = chat(&edge, "tea", "ada").unwrap();
     assert_eq!(hear(&mut ada), json!({ "type": "history", "messages": [] }));
     assert_eq!(
@@ -363,10 +454,18 @@ fn two_people_chat_and_a_reload_in_the_middle_does_not_matter() {
     say(&mut bob, "hello");
     assert_eq!(texts(&mut ada, 1), texts(&mut bob, 1));
 
-    edge.parvis.signal("HUP");
-    until("the configuration is reloaded", || {
-        (edge.parvis.status()["generation"] == 2).then_some(())
-    });
+    let site = edge.site.as_ref().unwrap();
+    let reload = |configuration: &str, generation: u64| {
+        Parvis::write_configuration(&edge.parvis.folder, configuration);
+        edge.parvis.signal("HUP");
+        until("the configuration is reloaded", || {
+            (edge.parvis.status()["generation"] == generation).then_some(())
+        });
+    };
+    let changed =
+        configuration(site, WATCH_OFF).replace("remove = [", "remove = [\"X-Frame-Options\", ");
+    reload(&changed, 2);
+    assert_eq!(edge.parvis.get("/health/").field("x-frame-options"), None);
     // Another client comes by the new configuration, into the same room.
     let mut eve = chat(&edge, "tea", "eve").unwrap();
     hear(&mut eve);
@@ -379,6 +478,19 @@ fn two_people_chat_and_a_reload_in_the_middle_does_not_matter() {
     let expected: Vec<String> = (0..50).map(|n| format!("ada: {n}")).collect();
     for socket in [&mut ada, &mut bob, &mut eve] {
         assert_eq!(texts(socket, 50), expected);
+    }
+
+    // A configuration without the chat is for those who come after it.
+    let without =
+        configuration(site, WATCH_OFF).replace("proxy = \"chat\"", "respond = { status = 410 }");
+    reload(&without, 3);
+    match *chat(&edge, "tea", "late").unwrap_err() {
+        tungstenite::Error::Http(response) => assert_eq!(response.status(), 410),
+        other => panic!("{other}"),
+    }
+    say(&mut bob, "still here");
+    for socket in [&mut ada, &mut bob, &mut eve] {
+        assert_eq!(texts(socket, 1), ["bob: still here"]);
     }
 
     eve.close(None).unwrap();
@@ -405,13 +517,46 @@ fn a_refused_room_is_refused_as_the_app_refuses_it() {
 fn an_app_that_is_gone_is_told_to_visitors_and_to_the_operator() {
     let mut edge = edge();
     assert_eq!(edge.parvis.get("/health/").status, 200);
+    let up = |edge: &Edge| {
+        let server = edge.parvis.status()["upstreams"][0]["servers"][0].clone();
+        (server["up"].clone(), server["checks"].as_u64().unwrap())
+    };
+    until("the app is checked", || (up(&edge).1 > 0).then_some(()));
+    assert_eq!(up(&edge).0, true);
+    let mut ada = chat(&edge, "tea", "ada").unwrap();
+    hear(&mut ada);
+    hear(&mut ada);
+
     drop(edge.site.take());
-    let down = |edge: &Edge| edge.parvis.status()["upstreams"][0]["servers"][0]["up"] == false;
-    until("the health check has noticed", || down(&edge).then_some(()));
-    let reply = edge.parvis.get("/");
-    assert_eq!(reply.status, 503);
-    assert!(reply.field("retry-after").is_some());
-    assert!(reply.text().contains(&reply.field("x-request-id").unwrap()));
+    // Its conversations end with it.
+    assert!(matches!(ada.read(), Ok(Message::Close(_)) | Err(_)));
+    until("the health check has noticed", || {
+        (up(&edge).0 == false).then_some(())
+    });
+    let mut client = edge.parvis.client();
+    let page = client.get("/");
+    assert_eq!(page.status, 503);
+    assert!(page.field("retry-after").is_some());
+    assert!(page.field("content-type").unwrap().starts_with("text/html"));
+    let id = page.field("x-request-id").unwrap();
+    assert!(page.text().contains(&id), "{}", page.text());
+    // The site's fields are on errors too.
+    assert_eq!(page.field("x-frame-options").as_deref(), Some("DENY"));
     // The chat's upstream has no health check: it is tried, and refuses.
-    assert_eq!(edge.parvis.get("/ws/chat/tea/").status, 502);
+    let page = client.request("GET", "/ws/chat/tea/", "Accept: application/json\r\n", b"");
+    assert_eq!(page.status, 502);
+    let id = page.field("x-request-id").unwrap();
+    assert!(page.json().to_string().contains(&id), "{}", page.text());
+    match *chat(&edge, "tea", "ada").unwrap_err() {
+        tungstenite::Error::Http(response) => assert_eq!(response.status(), 502),
+        other => panic!("{other}"),
+    }
+    let series = format!(
+        "parvis_upstream_server_up{{server=\"{}\",upstream=\"app\"}}",
+        edge.parvis.status()["upstreams"][0]["servers"][0]["address"]
+            .as_str()
+            .unwrap()
+    );
+    let metrics = edge.parvis.admin_request("GET", "/metrics", "").text();
+    assert!(metrics.contains(&format!("{series} 0\n")), "{metrics}");
 }

@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use support::{Backend, Client, Incoming, PATIENCE, Parvis, Reply, until};
+use support::{Backend, Client, Incoming, PATIENCE, Parvis, Refusing, Reply, until};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
 use tungstenite::http::HeaderValue;
@@ -382,7 +382,8 @@ fn frames_sent_before_a_refusal_are_no_request() {
 
 #[test]
 fn an_app_that_is_gone_is_a_502() {
-    let address = support::backend::nobody();
+    let nobody = Refusing::new();
+    let address = nobody.address();
     let parvis = Parvis::start(&format!(
         "[upstream.app]\nservers = [\"{address}\"]\n\
          [[site]]\nname = \"s\"\nlisten = [\"127.0.0.1:0\"]\n\

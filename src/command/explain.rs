@@ -58,6 +58,8 @@ fn question(arguments: &Explain) -> Result<Question, Failure> {
     let uri: Uri = format!("http://{rest}")
         .parse()
         .map_err(|error| wrong(format!("`{}` is no URL: {error}", arguments.url)))?;
+    let (host, port) =
+        authority(&uri).ok_or_else(|| wrong(format!("`{}` has no such port", arguments.url)))?;
     let mut headers = HeaderMap::new();
     for field in &arguments.headers {
         let (name, value) = field
@@ -76,15 +78,29 @@ fn question(arguments: &Explain) -> Result<Question, Failure> {
     Ok(Question {
         method,
         headers,
-        host: uri.host().unwrap_or_default().to_string(),
+        host,
         tls,
-        port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+        port: port.unwrap_or(if tls { 443 } else { 80 }),
         target: if target.starts_with('?') {
             format!("/{target}")
         } else {
             target.to_string()
         },
     })
+}
+
+/// What a client would send as `Host`, and the port in it; `None` when that is no port.
+fn authority(uri: &Uri) -> Option<(String, Option<u16>)> {
+    let host = uri.host().unwrap_or_default();
+    let whole = uri.authority().map_or("", |authority| authority.as_str());
+    let after = whole.rsplit('@').next().unwrap_or_default();
+    match after.strip_prefix(host).unwrap_or_default() {
+        "" | ":" => Some((host.to_string(), None)),
+        port => {
+            let port = port.strip_prefix(':')?.parse().ok()?;
+            Some((format!("{host}:{port}"), Some(port)))
+        }
+    }
 }
 
 fn answer_lines(edge: &Edge, question: &Question) -> Vec<String> {
@@ -165,9 +181,12 @@ fn route_lines(lines: &mut Vec<String>, edge: &Edge, site: &Site, question: &Que
                     edge.sources.line(route.place)
                 ));
             }
-            let path = String::from_utf8_lossy(&path);
+            let query = query.map_or(String::new(), |query| {
+                format!("?{}", String::from_utf8_lossy(query))
+            });
             lines.push(format!(
-                "answer    308 to {path}/: the route takes what is below it"
+                "does      redirects with 308 to {}/{query}: the route takes what is below it",
+                target::encode(&path)
             ));
         }
         Found::Route(index) => {

@@ -24,11 +24,11 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  parvis demo                                    try it: no file, no app needed
-  parvis check -c parvis.toml                    is this configuration right?
-  parvis run -c parvis.toml                      serve
-  parvis explain https://example.org/static/a.css   which route takes this, and why?
-  parvis reload                                  put a changed configuration in force
+  parvis demo                              try it: no file, no app needed
+  parvis check -c parvis.toml              is this configuration right?
+  parvis run -c parvis.toml                serve
+  parvis explain http://example.org/a.css  which route takes this, and why?
+  parvis reload                            put a changed configuration in force
 
 Exit codes: 0 fine, 1 failed at work, 2 wrong configuration or usage.";
 

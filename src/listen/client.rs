@@ -247,11 +247,13 @@ impl ClientStream {
         let (Body::Raw(tunnel), Some(io)) = (&mut self.body, &mut self.io) else {
             return Poll::Ready(Ok(()));
         };
+        let before = tunnel.moved();
         let result = tunnel.poll(cx, io);
         let (received, sent) = tunnel.moved();
         self.ended = tunnel.client_ended();
-        self.connection.exchange.count_received(received);
-        self.connection.exchange.count_sent(sent);
+        let exchange = &self.connection.exchange;
+        exchange.count_received(received.wrapping_sub(before.0));
+        exchange.count_sent(sent.wrapping_sub(before.1));
         result
     }
 

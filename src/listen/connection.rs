@@ -21,10 +21,7 @@ pub async fn serve(
     let mut client = Box::new(client);
     let mut first = true;
     loop {
-        let (limits, times) = {
-            let edge = running.edge.load();
-            (edge.limits, edge.times)
-        };
+        let times = running.edge.load().times;
         // A connection that never says anything is kept no longer than a slow head would be.
         let (wait, moment) = match first {
             true => (times.header, NEWCOMER),
@@ -40,6 +37,11 @@ pub async fn serve(
             return;
         }
         let began = Instant::now();
+        // Those in force now: the connection may have waited over a reload.
+        let (limits, times) = {
+            let edge = running.edge.load();
+            (edge.limits, edge.times)
+        };
         let head = match client.read_head(&limits, times).await {
             Ok(head) => head,
             Err(NoHead::Closed) => return,

@@ -49,9 +49,8 @@ fn targets(level: Level) -> Targets {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    // pingora reports every client that goes away, and when it talks more it quotes whole heads,
-    // cookies included. What matters of it, `proxy` says itself. All its crates start like this.
-    Targets::new()
-        .with_default(filter)
-        .with_target("pingora", LevelFilter::OFF)
+    // pingora speaks to another log, which is not connected: it reports every client that goes
+    // away, quotes whole heads, cookies included, and at its most talkative it unwraps what came
+    // from the network. What matters of it, `proxy` says itself.
+    Targets::new().with_default(filter)
 }

@@ -170,6 +170,8 @@ pub struct ServerStream {
     reading: Patience,
     writing: Patience,
     outbox: Outbox,
+    /// The app has taken nothing for too long: it gets nothing more.
+    deaf: bool,
     /// How often the exchange has flushed, up to `WHOLE_REQUEST`.
     flushes: u8,
 }
@@ -201,6 +203,7 @@ impl ServerStream {
             reading: Patience::default(),
             writing: Patience::default(),
             outbox: Outbox::default(),
+            deaf: false,
             flushes: 0,
         })
     }
@@ -231,6 +234,7 @@ impl ServerStream {
         self.terms.is_some()
             && self.held.is_empty()
             && self.outbox.is_empty()
+            && !self.deaf
             && matches!(self.phase, Phase::Body | Phase::Idle)
     }
 
@@ -255,6 +259,9 @@ impl ServerStream {
 
     /// The exchange sends: its clock starts when it stops sending.
     fn on_write(&mut self) {
+        if self.deaf {
+            return;
+        }
         if let Some(terms) = self.lease.take() {
             self.terms = Some(terms);
             self.phase = Phase::Head { seen: Vec::new() };
@@ -370,9 +377,12 @@ impl ServerStream {
                 .restart(self.terms.as_ref().map(|terms| terms.send));
         }
         ready!(self.writing.poll_over(cx));
-        // What the app has said until now is still read, for it may be why it listens no more;
-        // nothing further is waited for.
-        self.reading.restart(Some(Duration::ZERO));
+        if !self.deaf {
+            self.deaf = true;
+            // What the app has said until now is still read, for it may be why it listens no more;
+            // nothing further is waited for.
+            self.reading.restart(Some(Duration::ZERO));
+        }
         Poll::Ready(Fault::AppTimeout.into_io())
     }
 }
@@ -432,7 +442,7 @@ impl AsyncRead for ServerStream {
         // pingora flushes a body of known length only when all of it was written. It reads here
         // while it waits for more: what the app may have by now must not wait too. An error is not
         // for here: the app may have answered before it stopped listening.
-        if !this.outbox.is_empty() {
+        if !this.outbox.is_empty() && !this.deaf {
             let _ = this.poll_send(cx);
         }
         // A 101 that pingora reads before it has noticed that the request has no body makes it take

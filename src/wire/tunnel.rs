@@ -44,7 +44,7 @@ struct Way {
     limit: Duration,
     fault: Fault,
     stuck: Patience,
-    /// Bytes read and bytes written in this poll.
+    /// Bytes so far.
     read: usize,
     written: usize,
 }
@@ -81,7 +81,7 @@ impl Way {
                 match Pin::new(&mut *to).poll_write(cx, &self.rest) {
                     Poll::Ready(Ok(n)) if n > 0 => {
                         self.rest.advance(n);
-                        self.written = self.written.saturating_add(n);
+                        self.written = self.written.wrapping_add(n);
                         self.stuck.stop();
                     }
                     Poll::Ready(_) => {
@@ -111,14 +111,14 @@ impl Way {
                 }
             }
             let piece = piece.filled();
-            self.read = self.read.saturating_add(piece.len());
+            self.read = self.read.wrapping_add(piece.len());
             // What the receiver takes at once needs no buffer.
             let taken = match Pin::new(&mut *to).poll_write(cx, piece) {
                 Poll::Ready(Ok(n)) => n,
                 // The same happens to the rest, and is seen there.
                 Poll::Ready(Err(_)) | Poll::Pending => 0,
             };
-            self.written = self.written.saturating_add(taken);
+            self.written = self.written.wrapping_add(taken);
             self.rest
                 .extend_from_slice(piece.get(taken..).unwrap_or_default());
         }
@@ -159,12 +159,10 @@ impl Tunnel {
         cx: &mut Context<'_>,
         client: &mut C,
     ) -> Poll<io::Result<()>> {
+        let before = self.total();
         let up = self.up.poll(cx, client, &mut *self.app);
         let down = self.down.poll(cx, &mut *self.app, client);
-        if [&self.up, &self.down]
-            .iter()
-            .any(|way| way.read > 0 || way.written > 0)
-        {
+        if self.total() != before {
             self.idle.restart(Some(self.limit));
         }
         if let Poll::Ready(result) = up {
@@ -180,14 +178,17 @@ impl Tunnel {
         Poll::Ready(Err(Fault::Idle.into_io()))
     }
 
-    /// How many bytes came from the client and went to it since this was asked last.
-    pub fn moved(&mut self) -> (usize, usize) {
-        self.down.read = 0;
-        self.up.written = 0;
-        (
-            std::mem::take(&mut self.up.read),
-            std::mem::take(&mut self.down.written),
-        )
+    /// All bytes read and written so far.
+    fn total(&self) -> usize {
+        let ways = [&self.up, &self.down].into_iter();
+        ways.fold(0, |sum, way| {
+            sum.wrapping_add(way.read).wrapping_add(way.written)
+        })
+    }
+
+    /// How many bytes came from the client and went to it.
+    pub fn moved(&self) -> (usize, usize) {
+        (self.up.read, self.down.written)
     }
 
     /// Whether the client has said all.

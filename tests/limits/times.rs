@@ -196,22 +196,30 @@ fn a_client_may_take_the_answer_slowly() {
 
 #[test]
 fn an_app_that_does_not_take_the_request_is_given_up() {
-    let (_stay, wait) = channel::<()>();
+    let (stay, wait) = channel::<()>();
     let wait = std::sync::Mutex::new(wait);
     let backend = Backend::raw(move |incoming| {
         incoming.head();
+        // The next connection may wait for the same: nobody ever sends.
         let _ = wait.lock().unwrap().recv();
     });
     let edge = edge(backend, "", "send_timeout = \"500ms\"", "");
-    let mut client = edge.parvis.client();
-    let mut upload = client.stream.try_clone().unwrap();
-    // Ends when the connection does.
-    std::thread::spawn(move || {
-        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n";
-        let _ = upload.write_all(head.as_bytes());
-        while upload.write_all(&[b'x'; 65_536]).is_ok() {}
-    });
-    assert_eq!(client.reply().status, 504);
+    // Large pieces go straight to the kernel, small ones are gathered before.
+    for size in [65_536, 1_000, 65_536, 1_000] {
+        let mut client = edge.parvis.client();
+        let mut upload = client.stream.try_clone().unwrap();
+        // Ends when the connection does.
+        std::thread::spawn(move || {
+            let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n";
+            let _ = upload.write_all(head.as_bytes());
+            let piece = vec![b'x'; size];
+            while upload.write_all(&piece).is_ok() {}
+        });
+        let began = Instant::now();
+        assert_eq!(client.reply().status, 504);
+        assert!(began.elapsed() >= ms(500), "{:?}", began.elapsed());
+    }
+    drop(stay);
 }
 
 #[test]

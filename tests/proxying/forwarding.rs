@@ -420,7 +420,7 @@ fn path_and_query_reach_the_app_exactly_as_sent() {
         "//double//slashes/",
         "/a/./b/../c",
         "/a/..%2fb",
-        "/%2e%2E/%2e",
+        "/x/%2e%2E/%2e",
         "/a%2Fb%2fc",
         "/caf%C3%A9/caf%c3%a9",
         "/caf\u{e9}/\u{1f980}?q=\u{e9}",
@@ -431,15 +431,9 @@ fn path_and_query_reach_the_app_exactly_as_sent() {
         "/UPPER/lower?UPPER=lower",
         "/%7e/~",
         "/a%3Fb%23c",
-        "/\u{7f}".strip_suffix('\u{7f}').unwrap(),
     ] {
-        // Some of these may be refused as no target; none may arrive as something else.
         client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
         let reply = client.reply();
-        if target.starts_with("/%2e%2E") {
-            assert_eq!(reply.status, 400, "above the root");
-            continue;
-        }
         assert_eq!(reply.status, 200, "{target}: {}", reply.head);
         let request = edge.backend.last();
         assert_eq!(request.target, target);

@@ -77,11 +77,9 @@ fn pipelined_requests_are_answered_in_order() {
                      4\r\nbody\r\n0\r\nX-Sum: 7\r\n\r\n"
                 );
             }
-            _ => all += &format!("\r\nHEAD /{i} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            _ => all += &format!("\r\nGET /{i} HTTP/1.1\r\nHost: a\r\n\r\n"),
         }
     }
-    // An app that answers HEAD with a body would be wrong: this one's echo is only for the others.
-    let all = all.replace("HEAD ", "GET ");
     client.send(&all);
     for i in 0..40 {
         let body = if matches!(i % 4, 1 | 2) { "body" } else { "" };
@@ -351,8 +349,6 @@ fn a_client_that_goes_ends_the_request_to_the_app() {
             return;
         }
     }));
-    let before = edge.parvis.status();
-    drop(before);
     for _ in 0..5 {
         let mut client = edge.parvis.client();
         client.send("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n");

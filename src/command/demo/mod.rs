@@ -39,7 +39,10 @@ pub fn demo(arguments: &Demo) -> Result<(), Failure> {
     let edge = loaded
         .result
         .map_err(|errors| Failure::Wrong(errors.render(&loaded.sources)))?;
-    let process = Process::prepare(edge, quiet())?;
+    let process = Process::prepare(edge, quiet()).map_err(|failure| {
+        let help = "help: `parvis demo --port 0` takes a port that is free";
+        Failure::Work(format!("{}\n{help}", failure.message()))
+    })?;
     let admin = process.admin_address();
     let result = process.serve(None, Duration::ZERO, std::future::pending(), |listeners| {
         if let Some(listener) = listeners.first() {
