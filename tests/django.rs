@@ -533,8 +533,7 @@ fn an_app_that_is_gone_is_told_to_visitors_and_to_the_operator() {
     until("the health check has noticed", || {
         (up(&edge).0 == false).then_some(())
     });
-    let mut client = edge.parvis.client();
-    let page = client.get("/");
+    let page = edge.parvis.get("/");
     assert_eq!(page.status, 503);
     assert!(page.field("retry-after").is_some());
     assert!(page.field("content-type").unwrap().starts_with("text/html"));
@@ -543,6 +542,7 @@ fn an_app_that_is_gone_is_told_to_visitors_and_to_the_operator() {
     // The site's fields are on errors too.
     assert_eq!(page.field("x-frame-options").as_deref(), Some("DENY"));
     // The chat's upstream has no health check: it is tried, and refuses.
+    let mut client = edge.parvis.client();
     let page = client.request("GET", "/ws/chat/tea/", "Accept: application/json\r\n", b"");
     assert_eq!(page.status, 502);
     let id = page.field("x-request-id").unwrap();

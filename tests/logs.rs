@@ -9,8 +9,8 @@ mod combined;
 mod destinations;
 #[path = "logs/events.rs"]
 mod events;
-#[path = "logs/lines.rs"]
-mod lines;
+#[path = "logs/objects.rs"]
+mod objects;
 #[path = "logs/secrets.rs"]
 mod secrets;
 #[path = "logs/stuck.rs"]

@@ -59,3 +59,8 @@ fn closes_on_the_second() -> Backend {
         }
     })
 }
+
+/// How many requests each of these had.
+fn shares(backends: &[Backend]) -> Vec<usize> {
+    backends.iter().map(|b| b.requests().len()).collect()
+}

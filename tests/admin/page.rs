@@ -2,8 +2,7 @@
 
 use crate::support::{Backend, Parvis};
 use crate::{Family, OWN, busy, metrics, parse};
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[test]
 fn the_page_is_what_prometheus_reads_and_names_follow_its_conventions() {

@@ -3,8 +3,7 @@
 use crate::support::{Client, Folder, Parvis};
 use crate::{OWN, site, status_of};
 use std::net::SocketAddr;
-use std::process::Command;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 fn token_is_needed(parvis: &Parvis, token: &str) {
     for (method, path) in [

@@ -3,12 +3,9 @@
 use crate::support::{Backend, Client, Folder, Parvis, until};
 use crate::{TO_FILE, configuration, logging};
 use serde_json::Value;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Sends more requests than the log's queue holds and its destination takes, and checks that each

@@ -1,14 +1,11 @@
 //! Health checks.
 
 use crate::support::{Backend, Folder, Full, Parvis, Refusing, until};
-use crate::{OK, app, at, errors, is_up};
+use crate::{app, at, errors, is_up};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU16;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 fn checks(parvis: &Parvis, upstream: &str) -> u64 {
     let status = parvis.status();

@@ -2,13 +2,9 @@
 
 use crate::support::{Backend, Client, Parvis, until};
 use crate::{OK, app, at, closes_on_the_second, errors};
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 #[test]
 fn connections_to_servers_are_kept_and_used_again() {

@@ -2,12 +2,10 @@
 
 use crate::support::{Backend, Folder, Parvis, until};
 use crate::{app, at, errors};
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A library that answers look-ups from a folder, and counts them: a file of the name has its
 /// address, `wait` in it hangs, and a name without a file does not exist. There is no other way to
@@ -16,21 +14,21 @@ fn resolver() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let id = std::process::id();
-        let (source, library) = (
-            folder.join(format!("names-{id}.c")),
-            folder.join(format!("names-{id}.so")),
-        );
+        let library = folder.join("names.so");
+        let own = |kind: &str| folder.join(format!("names-{}.{kind}", std::process::id()));
+        let (source, made) = (own("c"), own("so"));
         std::fs::write(&source, RESOLVER).unwrap();
         let compiled = Command::new("cc")
             .args(["-shared", "-fPIC", "-o"])
-            .arg(&library)
+            .arg(&made)
             .arg(&source)
             .arg("-ldl")
             .status()
             .expect("a C compiler: parvis's own dependencies need one");
         assert!(compiled.success());
-        let _ = std::fs::remove_file(source);
+        std::fs::remove_file(source).unwrap();
+        // Another run of the tests may be using it: it is replaced whole.
+        std::fs::rename(made, &library).unwrap();
         library
     })
 }

@@ -1,13 +1,8 @@
 //! Whose turn it is, and where a server may be.
 
 use crate::support::{Backend, Client, Folder, Parvis};
-use crate::{app, at, errors};
+use crate::{app, at, errors, shares};
 use std::collections::BTreeMap;
-
-/// How many requests each of these had.
-fn shares(backends: &[Backend]) -> Vec<usize> {
-    backends.iter().map(|b| b.requests().len()).collect()
-}
 
 #[test]
 fn servers_take_turns_evenly() {

@@ -1,10 +1,9 @@
 //! Servers that cannot be reached, or do not answer.
 
 use crate::support::{Backend, Full, Parvis, Refusing};
-use crate::{app, at, errors};
+use crate::{app, at, errors, shares};
 use std::collections::BTreeSet;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_refused_connect_is_tried_on_the_next_server_and_the_client_sees_nothing_of_it() {
