@@ -24,7 +24,7 @@ mod values;
 
 use checked::{check, check_path, mistake};
 use std::time::{Duration, Instant};
-use support::Folder;
+use support::{Folder, command};
 
 #[test]
 fn a_mistake_is_shown_as_a_compiler_shows_it() {
@@ -375,5 +375,22 @@ fn ten_thousand_routes_over_a_thousand_hosts_are_checked() {
         checked.err
     );
     // A release build takes well under a second; this one is not optimised and not alone.
+    assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
+/// As many mistakes as lines: the operator is told of all, and before losing patience.
+#[test]
+fn ten_thousand_mistakes_are_told_too() {
+    let route = |n: usize| format!("[[site.route]]\npath = \"/{n}\"\nprxy = \"app\"\n");
+    let routes: String = (0..10_000).map(route).collect();
+    let head = "[[site]]\nname = \"s\"\nlisten = [\"127.0.0.1:0\"]\n";
+    let folder = Folder::new();
+    let path = folder.write("parvis.toml", &format!("{head}{routes}"));
+    let began = Instant::now();
+    let output = command(&["check", "-c", path.to_str().unwrap()]);
+    let took = began.elapsed();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with("\n10000 errors in the configuration\n"));
     assert!(took < Duration::from_secs(15), "{took:?}");
 }

@@ -156,9 +156,7 @@ impl Sources {
         let start = floor_char_boundary(text, place.start as usize);
         let end = floor_char_boundary(text, place.end as usize).max(start);
         let before = text.get(..start).unwrap_or("");
-        let line = before
-            .bytes()
-            .filter(|b| *b == b'\n')
+        let line = memchr::memchr_iter(b'\n', before.as_bytes())
             .count()
             .saturating_add(1);
         let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
