@@ -106,6 +106,7 @@ fn health(address: SocketAddr) -> Option<u16> {
 #[test]
 fn idle_and_slow_connections_do_not_keep_the_operator_out() {
     let parvis = Parvis::start(&(site("") + OWN));
+    let before = parvis.metric("process_open_fds");
     // More than it has places for: silent ones, half heads, half bodies, and some that were
     // answered and went silent.
     let mut idle = Vec::new();
@@ -125,6 +126,9 @@ fn idle_and_slow_connections_do_not_keep_the_operator_out() {
     }
     assert_eq!(parvis.admin_request("GET", "/metrics", "").status, 200);
     assert_eq!(parvis.status()["stopping"], false);
+    let after = parvis.metric("process_open_fds");
+    // 64, and a little for what parvis does itself.
+    assert!(after - before <= 80.0, "{} connections", after - before);
 }
 
 #[test]

@@ -109,10 +109,13 @@ fn a_connection_that_the_app_ends_is_not_used_again() {
 
 #[test]
 fn a_connection_that_the_app_closed_while_it_was_idle_is_noticed() {
+    let (close, told) = std::sync::mpsc::channel::<()>();
     let (closed, wait) = std::sync::mpsc::channel();
+    let told = Mutex::new(told);
     let backend = Backend::raw(move |incoming| {
         if incoming.request().is_some() {
             incoming.send(OK);
+            told.lock().unwrap().recv().unwrap();
             incoming.stream.shutdown(std::net::Shutdown::Both).unwrap();
             closed.send(()).unwrap();
         }
@@ -122,6 +125,10 @@ fn a_connection_that_the_app_closed_while_it_was_idle_is_noticed() {
     for n in 1..=10 {
         let reply = parvis.client().request("POST", "/", "", b"body");
         assert_eq!(reply.status, 200, "{n}");
+        until("the request is over, and its connection kept", || {
+            (parvis.metric("parvis_requests_in_flight") == 0.0).then_some(())
+        });
+        close.send(()).unwrap();
         wait.recv_timeout(crate::support::PATIENCE).unwrap();
     }
     assert_eq!(backend.requests().len(), 10);
