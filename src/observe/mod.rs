@@ -1,7 +1,8 @@
 //! What an operator can see: metrics, the access log, parvis's own log.
 //!
-//! In: facts about requests, from `proxy`. Out: counters, lines. Nothing here ever waits for a
-//! disk or a lock on a request's thread.
+//! In: facts about requests, from `proxy`. Out: counters, lines. No count and no line of the access
+//! log ever waits for a disk on a request's thread. parvis's own log does: it is written to stderr
+//! at once, so that nothing of it is lost when the process ends badly, and it says little.
 
 pub mod access;
 mod logbook;
