@@ -232,18 +232,20 @@ impl Builder<'_> {
                 );
             }
         }
-        let mut routes = Vec::with_capacity(site.route.len());
-        for route in &site.route {
-            routes.push(self.route(route, site, settings, upstreams));
-        }
-        self.refuse_unreachable(site);
+        // What its routes inherit is checked once: they do not repeat its mistakes.
+        let before = self.errors.found();
         let headers = HeaderPolicy::build(&[site.headers.as_ref()], None, self.errors);
-        // The routes that inherit it do not repeat its mistakes.
         drop(HeaderPolicy::build(
             &[],
             site.cache_control.as_ref(),
             self.errors,
         ));
+        let inherits = self.errors.found() == before;
+        let mut routes = Vec::with_capacity(site.route.len());
+        for route in &site.route {
+            routes.push(self.route(route, site, inherits, settings, upstreams));
+        }
+        self.refuse_unreachable(site);
         let routes = routes.into_iter().collect::<Option<Vec<Route>>>()?;
         let table = RouteTable::build(
             routes
@@ -305,6 +307,7 @@ impl Builder<'_> {
         &mut self,
         route: &RouteSettings,
         site: &SiteSettings,
+        inherits: bool,
         settings: &Settings,
         upstreams: &BTreeMap<String, Arc<Upstream>>,
     ) -> Option<Route> {
@@ -312,16 +315,11 @@ impl Builder<'_> {
         let action = self.action(route, settings, upstreams);
         let change: Option<&HeadersSettings> =
             route.headers.as_ref().and_then(|h| h.change.as_ref());
-        // A site's fields are compiled once per route, but their mistakes reported once.
-        let mut repeated = Diagnostics::default();
-        let (site_headers, site_cache) = (site.headers.as_ref(), site.cache_control.as_ref());
-        drop(HeaderPolicy::build(
-            &[site_headers],
-            site_cache,
-            &mut repeated,
-        ));
-        let (layers, inherited): (&[Option<&HeadersSettings>], _) = if repeated.is_empty() {
-            (&[site_headers, change], site_cache)
+        let (layers, inherited): (&[Option<&HeadersSettings>], _) = if inherits {
+            (
+                &[site.headers.as_ref(), change],
+                site.cache_control.as_ref(),
+            )
         } else {
             (&[change], None)
         };

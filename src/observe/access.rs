@@ -1,6 +1,7 @@
 //! Lines of the access log: plain functions from an entry to bytes.
 
 use super::settings::Format;
+use crate::wire::target::decode_leniently;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -222,31 +223,9 @@ pub fn masked(query: &[u8]) -> Cow<'_, [u8]> {
 /// to the app.
 fn is_secret(pair: &[u8]) -> bool {
     let name = pair.split(|b| *b == b'=').next().unwrap_or_default();
-    let name = percent_decode(name).to_ascii_lowercase();
+    let name = decode_leniently(name).to_ascii_lowercase();
     let has = |word: &&[u8]| memchr::memmem::find(&name, word).is_some();
     SECRETS.iter().any(has)
-}
-
-fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'%') {
-        return Cow::Borrowed(text);
-    }
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let digit = |at: usize| after.get(at).and_then(|b| char::from(*b).to_digit(16));
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high.wrapping_mul(16).wrapping_add(low)).unwrap_or(b'?'));
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => {
-                out.push(*first);
-                rest = after;
-            }
-        }
-    }
-    Cow::Owned(out)
 }
 
 /// A URL with the secrets of its query replaced.

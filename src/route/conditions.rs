@@ -1,5 +1,6 @@
 //! What a route asks of a request besides its path.
 
+use crate::wire::target::decode_leniently;
 use http::{HeaderMap, HeaderName, Method};
 use regex::bytes::Regex;
 
@@ -111,26 +112,11 @@ fn parameters(query: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
 }
 
 fn form_decode(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let digit = |at: usize| after.get(at).and_then(|b| char::from(*b).to_digit(16));
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high.wrapping_mul(16).wrapping_add(low)).unwrap_or(b'?'));
-                rest = after.get(2..).unwrap_or_default();
-            }
-            (b'+', ..) => {
-                out.push(b' ');
-                rest = after;
-            }
-            _ => {
-                out.push(*first);
-                rest = after;
-            }
-        }
-    }
-    out
+    let spaced: Vec<u8> = text
+        .iter()
+        .map(|b| if *b == b'+' { b' ' } else { *b })
+        .collect();
+    decode_leniently(&spaced).into_owned()
 }
 
 #[cfg(test)]

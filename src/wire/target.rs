@@ -80,6 +80,30 @@ fn decode(raw: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// Decodes percent signs where they can be decoded and leaves the rest as it is: for queries, which
+/// are looked at but never passed on decoded.
+pub fn decode_leniently(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let digit = |at: usize| after.get(at).and_then(|b| char::from(*b).to_digit(16));
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(u8::try_from(high.wrapping_mul(16).wrapping_add(low)).unwrap_or(b'?'));
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Encodes what must not stand in a `Location`, so that a decoded path can be sent back.
 pub fn encode(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
