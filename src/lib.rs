@@ -5,8 +5,8 @@
 //!
 //! From the top down; a room knows only rooms below it.
 //!
-//! [`command`]: one file per subcommand (`run`, `check`, `reload`, `explain`, `demo`). Arguments in,
-//! an exit code out. `run` is the life of the process: bind everything, start the workers, act on
+//! [`command`]: one file per subcommand (`run`, `check`, `reload`, `explain`, `precompress`, `demo`).
+//! Arguments in, an exit code out. `run` is the life of the process: bind everything, start the workers, act on
 //! signals, end.
 //!
 //! [`admin`]: the operator's side. The HTTP interface (`/metrics`, `/status`, `/reload`, `/health`),
@@ -28,7 +28,12 @@
 //! The feature rooms, which do not know each other:
 //! [`route`] (host and path to route), [`upstream`] (servers, turns, health, names, connections to
 //! them), [`headers`] (who the client is, request ids, presets, `Cache-Control`), [`answer`]
-//! (redirects and fixed answers), [`observe`] (metrics, the access log, parvis's own log).
+//! (redirects and fixed answers), [`files`] (a path to a file, its conditions and ranges, what is
+//! kept in memory), [`compress`] (what is encoded, in which coding, and the encoders), [`observe`]
+//! (metrics, the access log, parvis's own log).
+//!
+//! [`content`]: names of content codings, and the encoded forms of one body. `files` keeps them,
+//! `compress` makes them, and neither has to know the other.
 //!
 //! [`wire`]: HTTP/1 as bytes: heads judged, chunks followed, trailers carried, targets normalised,
 //! time-outs that cost nothing while they are not needed. No sockets, no configuration.
@@ -45,8 +50,10 @@
 //!   -> Edge snapshot (one ArcSwap load, held to the end)
 //!   -> client address -> request id -> site -> route             (admit)
 //!        -> redirect | fixed answer | error page                 (answered here)
+//!        -> file: found, conditions, ranges, the best form       (file)
 //!        -> server chosen -> ServerStream -> forwarded fields -> app   (forward)
 //!   <- answer's fields: app's, site's and route's set and default, presets, remove
+//!   <- coding decided; the body encoded piece by piece           (encode)
 //!   <- ClientStream -> client
 //!   -> counts, one line for the log                              (record)
 //! ```
@@ -59,8 +66,10 @@
 //!   operator is shown all of them in one go.
 //! * `wire` and `answer` are rooms of their own: two sides of a connection need the first, and
 //!   redirects and fixed answers belonged to nobody.
-//! * Files are watched by looking at them twice a second, not by notifications: that sees network
+//! * Configuration files are watched by looking at them twice a second, not by notifications: that sees network
 //!   file systems, symbolic links and renames alike, and needs no further crate.
+//!
+//! * `content` is a room of its own, for the reason given above.
 //!
 //! # Where pingora stands in the way, and how it is met
 //!
@@ -80,6 +89,10 @@
 //!   still quiet.
 //! * It makes a proxy with connections of one's own only inside of a service: `proxy::engine` takes
 //!   it out, with the crate's only `unsafe` beside `listen::open`.
+//! * It writes bodies only from memory: while a file is lent to [`wire::Exchange`], what pingora
+//!   writes stands for so many bytes of it, and `ClientStream` has the kernel send those.
+//! * Its body filter cannot wait, and is not called while the app is silent: `ClientStream`, which
+//!   pingora reads meanwhile, releases what an encoder holds back.
 //! * It forwards `Expect` and waits for the app's 100, which many apps never send: answered here.
 //! * It sends chunks to HTTP/1.0 clients: taken out in `proxy::forward`.
 //! * It asks DNS while a request waits, and unwraps: it is given addresses only ([`upstream`]).
@@ -98,8 +111,11 @@
 pub mod admin;
 pub mod answer;
 pub mod command;
+pub mod compress;
 pub mod config;
+pub mod content;
 pub mod edge;
+pub mod files;
 pub mod headers;
 pub mod listen;
 pub mod observe;

@@ -54,7 +54,9 @@ fn is_assignment(text: &str) -> bool {
 #[test]
 fn the_commented_lines_of_the_example_are_right() {
     let folder = std::env::temp_dir().join(format!("parvis-reference-{}", std::process::id()));
-    std::fs::create_dir_all(folder.join("sites")).unwrap();
+    for name in ["sites", "static", "dist"] {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+    }
     for name in ["parvis.toml", "sites/example.toml"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("conf")
@@ -63,12 +65,13 @@ fn the_commented_lines_of_the_example_are_right() {
         let uncommented: Vec<String> = text
             .lines()
             .map(|line| match line.trim_start().strip_prefix("# ") {
-                Some(code) if code.starts_with("[[") || is_assignment(code) => code.to_string(),
+                Some(code) if code.starts_with('[') || is_assignment(code) => code.to_string(),
                 _ => line.to_string(),
             })
             .collect();
         let text = uncommented
             .join("\n")
+            .replace("/srv/example", folder.to_str().unwrap())
             .replace("{ env = \"PARVIS_ADMIN_TOKEN\" }", "\"x\"");
         std::fs::write(folder.join(name), text).unwrap();
     }

@@ -158,8 +158,10 @@ impl<'a> Status<'a> {
 fn does(action: &Action) -> String {
     match action {
         Action::Proxy(upstream) => format!("proxy {}", upstream.name),
+        Action::Files(files, None) => format!("files {}", files.root()),
+        Action::Files(files, Some(app)) => format!("files {}, else {}", files.root(), app.name),
         Action::Redirect(redirect) => format!("redirect {}", redirect.status),
-        Action::Respond(fixed) => format!("respond {}", fixed.status),
+        Action::Respond(fixed, _) => format!("respond {}", fixed.status),
     }
 }
 

@@ -206,6 +206,11 @@ fn route_lines(lines: &mut Vec<String>, edge: &Edge, site: &Site, question: &Que
                 query,
             };
             action_lines(lines, edge, route, &request);
+            if let Some(compress) = &route.compress
+                && !matches!(route.action, Action::Redirect(_))
+            {
+                lines.push(format!("compress  {}", compress.describe()));
+            }
             for change in route.headers.describe(question.tls) {
                 lines.push(format!("answer    {change}"));
             }
@@ -220,7 +225,7 @@ fn action_lines(
     request: &answer::Request<'_>,
 ) {
     match &route.action {
-        Action::Respond(fixed) => {
+        Action::Respond(fixed, _) => {
             lines.push(format!(
                 "does      answers {} with {} bytes of its own",
                 fixed.status,
@@ -235,6 +240,16 @@ fn action_lines(
             )),
             None => lines.push("answer    400: the redirect would lead nowhere".to_string()),
         },
+        Action::Files(files, fallback) => {
+            lines.push(format!("does      serves files from {}", files.root()));
+            if let Some(upstream) = fallback {
+                lines.push(format!(
+                    "else      passes it to the upstream {}   {}",
+                    upstream.name,
+                    edge.sources.line(upstream.place)
+                ));
+            }
+        }
         Action::Proxy(upstream) => {
             lines.push(format!(
                 "does      passes it to the upstream {}   {}",

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod explain;
 mod files;
+mod precompress;
 mod reload;
 mod run;
 
@@ -29,6 +30,7 @@ Examples:
   parvis run -c parvis.toml                serve
   parvis explain http://example.org/a.css  which route takes this, and why?
   parvis reload                            put a changed configuration in force
+  parvis precompress static                make .br, .zst and .gz beside static files
 
 Exit codes: 0 fine, 1 failed at work, 2 wrong configuration or usage.";
 
@@ -46,6 +48,9 @@ enum Command {
   parvis explain http://example.org/ws/chat
   parvis explain -X POST -H 'X-Beta: 1' http://example.org:8080/api?version=2")]
     Explain(explain::Explain),
+    /// Make the compressed files that are sent in place of a site's static files.
+    #[command(after_help = precompress::HELP)]
+    Precompress(precompress::Precompress),
     /// Serve a small site of parvis's own, with parvis in front of it.
     Demo(demo::Demo),
 }
@@ -101,6 +106,7 @@ impl Arguments {
             Command::Check(file) => check::check(&file),
             Command::Reload(file) => reload::reload(&file),
             Command::Explain(arguments) => explain::explain(&arguments),
+            Command::Precompress(arguments) => precompress::precompress(&arguments),
             Command::Demo(arguments) => demo::demo(&arguments),
         }
     }

@@ -26,7 +26,7 @@ pub use node::Node;
 pub use path_pattern::PathPattern;
 pub use reference::{Field, Table, markdown};
 pub use source::{FileId, Place, Sources};
-pub use table::{finish, take, unknown_key};
+pub use table::{bare, finish, take, unknown_key};
 pub use units::{Size, format_duration, parse_duration, parse_size};
 pub use value::{
     At, Choice, FilePath, Named, OrOff, Text, Value, choice_kind, read_choice, show_choice, text_of,

@@ -60,6 +60,16 @@ impl PathPattern {
         matches!(self, PathPattern::Exact(path) if path.is_empty())
     }
 
+    /// What `*` stands for in a path that the pattern takes; of the other kinds, all of it without
+    /// its first slash.
+    pub fn below<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        let prefix = match self {
+            PathPattern::Prefix(prefix) => prefix.as_bytes(),
+            PathPattern::Exact(_) | PathPattern::Regex(_) => b"/",
+        };
+        path.strip_prefix(prefix).unwrap_or_default()
+    }
+
     /// Whether the pattern takes this decoded, dot-segment-free path.
     pub fn matches(&self, path: &[u8]) -> bool {
         match self {

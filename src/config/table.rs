@@ -37,7 +37,7 @@ macro_rules! table {
                 node: &$crate::config::Node<'_>,
                 errors: &mut $crate::config::Diagnostics,
             ) -> Option<Self> {
-                const KEYS: &[&str] = &[$(stringify!($field)),*];
+                const KEYS: &[&str] = &[$($crate::config::bare(stringify!($field))),*];
                 const LATER: &[(&str, &str)] = &[$($(($key, $what)),*)?];
                 let Some(entries) = node.entries() else {
                     node.mismatch("a table", errors);
@@ -48,7 +48,7 @@ macro_rules! table {
                 let mut meant: Vec<&str> = Vec::new();
                 for (key, place, value) in entries {
                     match key {
-                        $( stringify!($field) => {
+                        $( key if key == $crate::config::bare(stringify!($field)) => {
                             $field = Some($crate::config::take(&value, errors));
                         } )*
                         _ => {
@@ -62,11 +62,11 @@ macro_rules! table {
                     let mut default: Option<fn() -> $type> = None;
                     $( default = Some(|| $default); )?
                     // One that is misspelt is not missing too.
-                    if $field.is_none() && meant.contains(&stringify!($field)) {
+                    if $field.is_none() && meant.contains(&$crate::config::bare(stringify!($field))) {
                         $field = Some(None);
                     }
-                    let $field =
-                        $crate::config::finish($field, default, stringify!($field), node, errors);
+                    let name = $crate::config::bare(stringify!($field));
+                    let $field = $crate::config::finish($field, default, name, node, errors);
                 )*
                 let sound = errors.found() == before;
                 Some($name { $( $field: $field?, )* place: node.place, sound })
@@ -102,7 +102,7 @@ macro_rules! table {
                         let mut default: Option<fn() -> $type> = None;
                         $( default = Some(|| $default); )?
                         $crate::config::Field {
-                            name: stringify!($field),
+                            name: $crate::config::bare(stringify!($field)),
                             doc: &[$($doc),*],
                             kind: <$type as $crate::config::Value>::kind(),
                             default: default.map(|d| $crate::config::Value::show(&d())),
@@ -149,6 +149,14 @@ macro_rules! choice {
 }
 
 pub(crate) use {choice, table};
+
+/// The key of a field: one that is a word of Rust's (`r#try`) is written without its mark.
+pub const fn bare(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
 
 /// Reads one value of a table.
 pub fn take<T: super::Value>(node: &Node<'_>, errors: &mut Diagnostics) -> Option<T> {

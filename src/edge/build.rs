@@ -3,9 +3,12 @@
 use super::settings::{RouteSettings, ServerSettings, Settings, SiteSettings};
 use super::{Action, AtStart, Edge, ListenAddress, LogPolicy, Route, Site, given_up};
 use crate::answer::{Fixed, Redirect};
+use crate::compress::settings::CompressSettings;
+use crate::compress::{CompressPolicy, Memo};
 use crate::config::{
-    At, Diagnostic, Diagnostics, Document, FileId, Place, Size, Sources, Text, nearest,
+    At, Diagnostic, Diagnostics, Document, FileId, OrOff, Place, Size, Sources, Text, nearest,
 };
+use crate::files::{Files, Memory};
 use crate::headers::settings::HeadersSettings;
 use crate::headers::{HeaderPolicy, TrustedProxies, field_name};
 use crate::observe::RouteMetrics;
@@ -72,6 +75,33 @@ fn build(
     Loaded { sources, result }
 }
 
+/// What a site's routes have from it.
+struct Inherited<'a> {
+    site: &'a SiteSettings,
+    /// Whether its fields of answers are without mistakes: its routes do not repeat them.
+    sound: bool,
+    compress: Option<Arc<CompressPolicy>>,
+}
+
+/// The policy of a route: its site's settings, then its own. What the last of them switches on or
+/// off is on or off.
+fn compress_policy(
+    site: Option<&OrOff<CompressSettings>>,
+    route: Option<&OrOff<CompressSettings>>,
+    errors: &mut Diagnostics,
+) -> Option<Arc<CompressPolicy>> {
+    let table = |setting: Option<&'_ OrOff<CompressSettings>>| match setting {
+        Some(OrOff::On(settings)) => Some(settings.clone()),
+        _ => None,
+    };
+    let (site_table, route_table) = (table(site), table(route));
+    let policy = CompressPolicy::build(&[site_table.as_ref(), route_table.as_ref()], errors);
+    match route.or(site) {
+        Some(OrOff::Off) => None,
+        _ => Some(Arc::new(policy)),
+    }
+}
+
 struct Builder<'a> {
     sources: Arc<Sources>,
     before: Option<&'a Edge>,
@@ -81,9 +111,19 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn edge(mut self, settings: &Settings) -> Option<Edge> {
         let upstreams = self.upstreams(settings);
+        let bounds = (settings.files.memory.0, settings.files.largest.0);
+        let files = match self.before.map(|edge| &edge.files) {
+            Some(memory) if memory.bounds() == bounds => memory.clone(),
+            _ => Arc::new(Memory::new(bounds.0, bounds.1)),
+        };
+        let parts = Parts {
+            settings,
+            upstreams: &upstreams,
+            files: &files,
+        };
         let mut sites = Vec::with_capacity(settings.sites.len());
         for site in &settings.sites {
-            sites.push(self.site(site, settings, &upstreams));
+            sites.push(self.site(site, &parts));
         }
         let mut hosts = self.hosts(settings);
         let server = &settings.server;
@@ -112,6 +152,15 @@ impl Builder<'_> {
         if let Some(before) = self.before {
             given_up::keep(before, settings, &mut hosts);
         }
+        let workshop = self
+            .before
+            .map(|edge| edge.workshop.clone())
+            .unwrap_or_default();
+        let room = settings.compress.memory.0;
+        let memo = match self.before.map(|edge| &edge.memo) {
+            Some(memo) if memo.room() == room => memo.clone(),
+            _ => Arc::new(Memo::new(room, workshop.clone())),
+        };
         Some(Edge {
             generation: self
                 .before
@@ -120,6 +169,9 @@ impl Builder<'_> {
             sources: self.sources,
             sites: sites.into_iter().collect::<Option<Vec<Site>>>()?,
             upstreams,
+            files,
+            memo,
+            workshop,
             trusted: TrustedProxies(server.trusted_proxies.iter().map(|n| n.value).collect()),
             limits: limits(server, self.errors),
             times: Times {
@@ -201,12 +253,7 @@ impl Builder<'_> {
         tables
     }
 
-    fn site(
-        &mut self,
-        site: &SiteSettings,
-        settings: &Settings,
-        upstreams: &BTreeMap<String, Arc<Upstream>>,
-    ) -> Option<Site> {
+    fn site(&mut self, site: &SiteSettings, parts: &Parts<'_>) -> Option<Site> {
         if site.name.value.is_empty() && site.sound {
             self.errors.push(Diagnostic::new(
                 site.name.place,
@@ -240,10 +287,15 @@ impl Builder<'_> {
             site.cache_control.as_ref(),
             self.errors,
         ));
-        let inherits = self.errors.found() == before;
+        let compress = compress_policy(site.compress.as_ref(), None, self.errors);
+        let inherited = Inherited {
+            site,
+            sound: self.errors.found() == before,
+            compress,
+        };
         let mut routes = Vec::with_capacity(site.route.len());
         for route in &site.route {
-            routes.push(self.route(route, site, inherits, settings, upstreams));
+            routes.push(self.route(route, &inherited, parts));
         }
         self.refuse_unreachable(site);
         let routes = routes.into_iter().collect::<Option<Vec<Route>>>()?;
@@ -306,16 +358,15 @@ impl Builder<'_> {
     fn route(
         &mut self,
         route: &RouteSettings,
-        site: &SiteSettings,
-        inherits: bool,
-        settings: &Settings,
-        upstreams: &BTreeMap<String, Arc<Upstream>>,
+        inherited: &Inherited<'_>,
+        parts: &Parts<'_>,
     ) -> Option<Route> {
+        let site = inherited.site;
         let conditions = self.conditions(route);
-        let action = self.action(route, settings, upstreams);
+        let action = self.action(route, parts);
         let change: Option<&HeadersSettings> =
             route.headers.as_ref().and_then(|h| h.change.as_ref());
-        let (layers, inherited): (&[Option<&HeadersSettings>], _) = if inherits {
+        let (layers, site_cache): (&[Option<&HeadersSettings>], _) = if inherited.sound {
             (
                 &[site.headers.as_ref(), change],
                 site.cache_control.as_ref(),
@@ -323,8 +374,15 @@ impl Builder<'_> {
         } else {
             (&[change], None)
         };
-        let cache = route.cache_control.as_ref().or(inherited);
+        let cache = route.cache_control.as_ref().or(site_cache);
         let headers = HeaderPolicy::build(layers, cache, self.errors);
+        let compress = match &route.compress {
+            None => inherited.compress.clone(),
+            own => {
+                let site = site.compress.as_ref().filter(|_| inherited.sound);
+                compress_policy(site, own.as_ref(), self.errors)
+            }
+        };
         let upstream_host = route.upstream_host.as_ref().and_then(|host| {
             let value = host.value.host_value();
             if value.is_none() {
@@ -355,6 +413,7 @@ impl Builder<'_> {
                 .idle_timeout
                 .or(site.idle_timeout)
                 .unwrap_or(IDLE_TIMEOUT),
+            compress,
             upstream_host,
             metrics: RouteMetrics::default(),
         })
@@ -400,32 +459,47 @@ impl Builder<'_> {
         }
     }
 
-    fn action(
-        &mut self,
-        route: &RouteSettings,
-        settings: &Settings,
-        upstreams: &BTreeMap<String, Arc<Upstream>>,
-    ) -> Option<Action> {
-        match (&route.proxy, &route.redirect, &route.respond) {
-            (Some(name), None, None) => {
-                let found = upstreams.get(&name.value.text).cloned();
-                // One that is defined but wrong has its own mistake.
-                let defined = settings.upstreams.contains_key(&name.value.text);
-                if !defined && settings.complete {
-                    self.errors.push(unknown_upstream(name, settings));
+    /// The upstream of that name.
+    fn upstream(&mut self, name: &At<Text>, parts: &Parts<'_>) -> Option<Arc<Upstream>> {
+        // One that is defined but wrong has its own mistake.
+        let defined = parts.settings.upstreams.contains_key(&name.value.text);
+        if !defined && parts.settings.complete {
+            self.errors.push(unknown_upstream(name, parts.settings));
+        }
+        parts.upstreams.get(&name.value.text).cloned()
+    }
+
+    fn action(&mut self, route: &RouteSettings, parts: &Parts<'_>) -> Option<Action> {
+        if let (Some(fallback), None) = (&route.fallback, &route.files) {
+            let what = "`fallback` is for what is no file, and this route serves none";
+            self.errors.push(
+                Diagnostic::new(fallback.place, what)
+                    .label("remove it, or add `files`; an upstream alone is `proxy`"),
+            );
+        }
+        let things = (&route.proxy, &route.files, &route.redirect, &route.respond);
+        match things {
+            (Some(name), None, None, None) => self.upstream(name, parts).map(Action::Proxy),
+            (None, Some(files), None, None) => {
+                let fallback = route.fallback.as_ref();
+                let fallback = fallback.map(|name| self.upstream(name, parts));
+                let files = Files::build(files, parts.files, self.errors)?;
+                match fallback {
+                    Some(None) => None,
+                    fallback => Some(Action::Files(files, fallback.flatten())),
                 }
-                found.map(Action::Proxy)
             }
-            (None, Some(redirect), None) => {
+            (None, None, Some(redirect), None) => {
                 Redirect::build(redirect, &route.path.value, self.errors).map(Action::Redirect)
             }
-            (None, None, Some(respond)) => Fixed::build(respond, self.errors).map(Action::Respond),
-            (None, None, None) => {
+            (None, None, None, Some(respond)) => Fixed::build(respond, self.errors)
+                .map(|fixed| Action::Respond(fixed, Arc::default())),
+            (None, None, None, None) => {
                 // What it was to do may be what could not be read.
                 if route.sound {
                     self.errors.push(
                         Diagnostic::new(route.path.place, "the route does nothing")
-                            .label("give it one of `proxy`, `redirect` and `respond`"),
+                            .label("give it one of `proxy`, `files`, `redirect` and `respond`"),
                     );
                 }
                 None
@@ -433,12 +507,19 @@ impl Builder<'_> {
             _ => {
                 self.errors.push(
                     Diagnostic::new(route.path.place, "the route does more than one thing")
-                        .label("keep one of `proxy`, `redirect` and `respond`"),
+                        .label("keep one of `proxy`, `files`, `redirect` and `respond`"),
                 );
                 None
             }
         }
     }
+}
+
+/// What routes are put together from.
+struct Parts<'a> {
+    settings: &'a Settings,
+    upstreams: &'a BTreeMap<String, Arc<Upstream>>,
+    files: &'a Arc<Memory>,
 }
 
 /// A host that was given to a second site, or to one site twice.

@@ -14,7 +14,10 @@ pub use build::{Loaded, load, load_text};
 pub use listen_address::ListenAddress;
 
 use crate::answer::{Fixed, Redirect};
+use crate::compress::{CompressPolicy, Memo, Workshop};
 use crate::config::{PathPattern, Place, Sources};
+use crate::content::Forms;
+use crate::files::{Files, Memory};
 use crate::headers::{HeaderPolicy, TrustedProxies};
 use crate::observe::RouteMetrics;
 use crate::observe::settings::{Destination, Format, Level};
@@ -38,6 +41,12 @@ pub struct Edge {
     pub sites: Vec<Site>,
     /// The apps, by name.
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// Files kept in memory.
+    pub files: Arc<Memory>,
+    /// Bodies of apps' answers that come again and again.
+    pub memo: Arc<Memo>,
+    /// Where bodies are compressed as well as can be.
+    pub workshop: Arc<Workshop>,
     /// Whose word on the client is believed.
     pub trusted: TrustedProxies,
     /// How large a request's head may be.
@@ -155,6 +164,8 @@ pub struct Route {
     pub server_timing: bool,
     /// How long an upgraded connection may be silent.
     pub idle_timeout: Duration,
+    /// How its answers are compressed; `None`: they are not.
+    pub compress: Option<Arc<CompressPolicy>>,
     /// The `Host` that the app sees, when it is not the client's.
     pub upstream_host: Option<HeaderValue>,
     /// Counts.
@@ -166,10 +177,12 @@ pub struct Route {
 pub enum Action {
     /// Passes requests to an app.
     Proxy(Arc<Upstream>),
+    /// Serves files; what is none goes to the app, if there is one.
+    Files(Arc<Files>, Option<Arc<Upstream>>),
     /// Sends clients elsewhere.
     Redirect(Redirect),
-    /// Answers by itself.
-    Respond(Fixed),
+    /// Answers by itself, in these forms.
+    Respond(Fixed, Arc<Forms>),
 }
 
 impl Edge {

@@ -4,10 +4,12 @@ use super::listen_address::ListenAddress;
 use super::route_headers::RouteHeaders;
 use crate::admin::settings::AdminSettings;
 use crate::answer::settings::{RedirectSettings, RespondSettings};
+use crate::compress::settings::{CompressMemorySettings, CompressSettings};
 use crate::config::{
-    At, Diagnostic, Diagnostics, Document, Named, Node, PathPattern, Place, Size, Table, Text,
-    Value, table,
+    At, Diagnostic, Diagnostics, Document, Named, Node, OrOff, PathPattern, Place, Size, Table,
+    Text, Value, table,
 };
+use crate::files::settings::{FilesMemorySettings, FilesSettings};
 use crate::headers::settings::{CacheControlSettings, HeadersSettings};
 use crate::observe::settings::LogSettings;
 use crate::route::HostPattern;
@@ -81,13 +83,14 @@ table! {
         server_timing: Option<bool> = None,
         /// How long an upgraded (WebSocket) connection may be silent in both directions.
         idle_timeout: Option<Duration> = None,
+        /// Which answers are compressed, and how; `"off"`: none.
+        compress: Option<OrOff<CompressSettings>> = None,
         /// The routes.
         route: Vec<RouteSettings> = Vec::new(),
     }
     later {
         "visits" => "guest visits",
         "tls" => "TLS and its certificates",
-        "compress" => "compression and its settings",
         "cache" => "caching of answers",
         "access" => "access rules",
         "limits" => "rate limits",
@@ -95,7 +98,8 @@ table! {
 }
 
 table! {
-    /// A route does one thing: `proxy`, `redirect` or `respond`. Everything else modifies that.
+    /// A route does one thing: `proxy`, `files`, `redirect` or `respond`. Everything else modifies
+    /// that.
     pub struct RouteSettings {
         /// Which paths: `"/health"` (that alone), `"/static/*"` (all below), or a regular
         /// expression `"~ ^/u/[0-9]+$"`. The most specific route wins: exact, then the longest
@@ -111,6 +115,10 @@ table! {
         query: Named<Text> = Named::default(),
         /// The upstream that requests are passed to.
         proxy: Option<At<Text>> = None,
+        /// Serves files from a directory.
+        files: Option<FilesSettings> = None,
+        /// The upstream that gets requests for what is no file, beside `files`.
+        fallback: Option<At<Text>> = None,
         /// Sends the client elsewhere.
         redirect: Option<RedirectSettings> = None,
         /// Answers by itself.
@@ -127,15 +135,14 @@ table! {
         server_timing: Option<bool> = None,
         /// See the site's.
         idle_timeout: Option<Duration> = None,
+        /// See the site's. Keys given here take the place of the site's.
+        compress: Option<OrOff<CompressSettings>> = None,
     }
     later {
-        "files" => "static files",
         "images" => "image variants",
-        "compress" => "compression and its settings",
         "cache" => "caching of answers",
         "access" => "access rules",
         "limits" => "rate limits",
-        "fallback" => "fallbacks",
     }
 }
 
@@ -148,6 +155,10 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// `[log]`.
     pub log: LogSettings,
+    /// `[files]`.
+    pub files: FilesMemorySettings,
+    /// `[compress]`.
+    pub compress: CompressMemorySettings,
     /// `[upstream.NAME]`, by name, with the place of the name.
     pub upstreams: BTreeMap<String, (Place, UpstreamSettings)>,
     /// `[[site]]`, in the order read.
@@ -158,7 +169,9 @@ pub struct Settings {
 }
 
 /// Keys at the top level, and features whose tables do not exist yet.
-const KEYS: [&str; 6] = ["include", "server", "admin", "log", "upstream", "site"];
+const KEYS: [&str; 8] = [
+    "include", "server", "admin", "log", "files", "compress", "upstream", "site",
+];
 const LATER: [(&str, &str); 4] = [
     ("geoip", "countries of visitors"),
     ("visits", "guest visits"),
@@ -194,8 +207,9 @@ impl Settings {
         // A file that cannot be read, or is no TOML, may have held anything.
         let mut complete = errors.is_empty();
         let (mut server, mut admin, mut log) = (None, None, None);
-        let mut once = [Once::default(), Once::default(), Once::default()];
-        let [server_once, admin_once, log_once] = &mut once;
+        let (mut files, mut compress) = (None, None);
+        let mut once: [Once; 5] = Default::default();
+        let [server_once, admin_once, log_once, files_once, compress_once] = &mut once;
         let mut upstreams = BTreeMap::new();
         let mut sites: Vec<SiteSettings> = Vec::new();
         for (key, place, node) in document.entries() {
@@ -210,7 +224,13 @@ impl Settings {
                 "log" if log_once.claim(key, place, errors) => {
                     log = LogSettings::read(&node, errors);
                 }
-                "server" | "admin" | "log" => {}
+                "compress" if compress_once.claim(key, place, errors) => {
+                    compress = CompressMemorySettings::read(&node, errors);
+                }
+                "files" if files_once.claim(key, place, errors) => {
+                    files = FilesMemorySettings::read(&node, errors);
+                }
+                "server" | "admin" | "log" | "files" | "compress" => {}
                 "upstream" => complete &= read_upstreams(&node, &mut upstreams, errors),
                 "site" => match Vec::<SiteSettings>::read(&node, errors) {
                     Some(more) => sites.extend(more),
@@ -226,6 +246,8 @@ impl Settings {
             server: server.or_else(ServerSettings::absent)?,
             admin: admin.or_else(AdminSettings::absent)?,
             log: log.or_else(LogSettings::absent)?,
+            files: files.or_else(FilesMemorySettings::absent)?,
+            compress: compress.or_else(CompressMemorySettings::absent)?,
             upstreams,
             sites,
             complete,
@@ -238,6 +260,8 @@ impl Settings {
             ("[server]", ServerSettings::describe()),
             ("[admin]", AdminSettings::describe()),
             ("[log]", LogSettings::describe()),
+            ("[files]", FilesMemorySettings::describe()),
+            ("[compress]", CompressMemorySettings::describe()),
             ("[upstream.NAME]", UpstreamSettings::describe()),
             ("[[site]]", SiteSettings::describe()),
         ]

@@ -131,6 +131,12 @@ impl HeaderPolicy {
         policy
     }
 
+    /// Whether it gives good answers a `Cache-Control` where they have none.
+    pub fn gives_cache_control(&self) -> bool {
+        let mut lines = self.set.iter().chain(&self.default);
+        self.cache_control.is_some() || lines.any(|line| line.name == CACHE_CONTROL)
+    }
+
     /// Applies the policy to an answer. `tls`: whether the client's connection is encrypted.
     ///
     /// # Errors

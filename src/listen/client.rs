@@ -21,12 +21,12 @@ use pingora::protocols::{
 };
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The most that is read of later requests while one is being answered.
@@ -65,6 +65,8 @@ pub struct ClientStream {
     ended: bool,
     reading: Patience,
     writing: Patience,
+    /// For what an encoder holds back of an answer.
+    holding: Patience,
     outbox: Outbox,
     _held: OpenConnection,
 }
@@ -89,6 +91,7 @@ impl ClientStream {
             ended: false,
             reading: Patience::default(),
             writing: Patience::default(),
+            holding: Patience::default(),
             outbox: Outbox::default(),
             _held: held,
         }
@@ -138,6 +141,7 @@ impl ClientStream {
         }
         let head = head::check(&bytes, limits).map_err(NoHead::Fault)?;
         self.connection.exchange.reset();
+        self.holding.stop();
         self.connection.exchange.count_received(bytes.len());
         self.body = match head.framing {
             Framing::Length(0) => Body::Done,
@@ -283,6 +287,31 @@ impl ClientStream {
         Poll::Ready(Ok(end))
     }
 
+    /// A piece of a file goes from the kernel's cache to the socket, past this process.
+    fn poll_lent(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
+        // The head goes first.
+        ready!(Pin::new(&mut *self).poll_flush(cx))?;
+        let Some(io) = self.io.as_ref() else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        loop {
+            if io.poll_write_ready(cx)?.is_pending() {
+                return self.poll_unsent(cx).map(Err);
+            }
+            let exchange = &self.connection.exchange;
+            let send = || exchange.send_lent(io.as_fd(), limit);
+            match io.try_io(Interest::WRITABLE, send) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(n) => {
+                    self.writing.stop();
+                    exchange.count_sent(n);
+                    return Poll::Ready(Ok(n));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
     fn poll_out(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let Some(io) = self.io.as_mut() else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
@@ -296,6 +325,26 @@ impl ClientStream {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => self.poll_unsent(cx).map(Err),
         }
+    }
+
+    /// pingora reads here while it waits for more of the answer: what an encoder holds back goes to
+    /// the client when that takes too long.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(patience) = self.connection.exchange.holding() else {
+            self.holding.stop();
+            return Ok(());
+        };
+        if !self.holding.running() {
+            self.holding.restart(Some(patience));
+        }
+        if !patience.is_zero() && self.holding.poll_over(cx).is_pending() {
+            return Ok(());
+        }
+        self.holding.stop();
+        let bytes = self.connection.exchange.release()?;
+        self.connection.exchange.count_sent(bytes.len());
+        self.outbox.push(&bytes);
+        Ok(())
     }
 
     /// Ready when the client has not taken a byte for too long.
@@ -338,6 +387,7 @@ impl AsyncRead for ClientStream {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        this.poll_held(cx)?;
         // pingora flushes a body of known length, and its head, only when all of it was written.
         // It reads here while it waits for more: what the client may have by now must not wait too.
         if !this.outbox.is_empty()
@@ -385,6 +435,9 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.connection.exchange.lending() {
+            return self.poll_lent(cx, buf.len());
+        }
         // pingora writes the last chunk alone and by this function; data of chunks comes vectored.
         if buf == LAST_CHUNK
             && let Some(chunk) = self.connection.exchange.last_response_chunk()
@@ -401,6 +454,10 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.connection.exchange.lending() {
+            let all = bufs.iter().map(|buf| buf.len()).sum();
+            return self.poll_lent(cx, all);
+        }
         // The outbox adds one slice of its own to at most four.
         self.poll_out(cx, bufs.get(..4).unwrap_or(bufs))
     }

@@ -29,6 +29,8 @@ pub fn run(
     // quarter of everything.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // They wait for disks; more of them would only queue there.
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()?;
     runtime.block_on(async {
         let engine = engine(running.clone()).ok_or(io::ErrorKind::Other)?;
@@ -60,6 +62,9 @@ pub fn run(
         Ok(())
     })
 }
+
+/// Threads for what may wait for a disk or takes its time, beside the worker's own.
+const BLOCKING_THREADS: usize = 16;
 
 /// How long connections that were cut off may take to write their lines.
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -36,6 +36,7 @@ pub struct Metrics {
     pub connections_failed: IntCounter,
     /// Upgraded (WebSocket) connections open now.
     pub upgraded_open: IntGauge,
+    compressed: IntCounterVec,
     upstream_errors: IntCounterVec,
     upstream_up: IntGaugeVec,
     /// Which load of the configuration is running, from 1.
@@ -106,6 +107,11 @@ impl Metrics {
                 "parvis_upgraded_connections_open",
                 "Upgraded (WebSocket) connections open.",
             )?,
+            compressed: keep.counters(
+                "parvis_compressed_bytes_total",
+                "Bytes of apps' answers that were compressed on their way, before (in) and after (out).",
+                &["coding", "side"],
+            )?,
             upstream_errors: keep.counters(
                 "parvis_upstream_errors_total",
                 "Failures to get an answer from an app, by kind.",
@@ -169,6 +175,18 @@ impl Metrics {
             .get_metric_with_label_values(&[upstream, kind])
         {
             counter.inc();
+        }
+    }
+
+    /// Counts an answer that was compressed on its way, with its bytes before and after.
+    pub fn compressed(&self, coding: &str, before: u64, after: u64) {
+        for (side, bytes) in [("in", before), ("out", after)] {
+            let counter = self
+                .compressed
+                .get_metric_with_label_values(&[coding, side]);
+            if let Ok(counter) = counter {
+                counter.inc_by(bytes);
+            }
         }
     }
 

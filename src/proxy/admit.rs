@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::context::Context;
+use super::encode;
 use super::respond::{Answer, Envelope};
 use crate::answer;
 use crate::edge::{Action, Route};
@@ -59,11 +60,28 @@ fn keep_websocket_only(request: &mut RequestHeader) -> bool {
     websocket
 }
 
-/// Finds the request's route: the answer that is given here, or `None` when it goes to an app.
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Admitted {
+    /// It is answered here.
+    Answer(Box<Answer>),
+    /// It goes to an app.
+    Forward,
+    /// It is for a file: its decoded path.
+    File(Vec<u8>),
+}
+
+impl Admitted {
+    fn answer(answer: Answer) -> Self {
+        Admitted::Answer(Box::new(answer))
+    }
+}
+
+/// Finds the request's route, and what that makes of it.
 ///
 /// # Errors
 /// An answer that cannot be built.
-pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Option<Answer>> {
+pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> {
     let Some(connection) = ctx.connection.clone() else {
         return refuse(500, "internal", session, ctx);
     };
@@ -95,7 +113,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Option<Ans
             let allow: Vec<&str> = methods.iter().map(Method::as_str).collect();
             let mut answer = error_answer(405, session, ctx)?;
             answer.head.insert_header("Allow", allow.join(", "))?;
-            return Ok(Some(answer));
+            return Ok(Admitted::answer(answer));
         }
         Found::Nothing => return refuse(404, "no_route", session, ctx),
     };
@@ -110,7 +128,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Option<Ans
             to.extend_from_slice(query);
         }
         let to = HeaderValue::from_bytes(&to).unwrap_or_else(|_| HeaderValue::from_static("/"));
-        return Answer::redirect(308, to, &envelope(ctx)).map(Some);
+        return Answer::redirect(308, to, &envelope(ctx)).map(Admitted::answer);
     }
     if too_large(&request.headers, route) {
         return refuse(413, "body_too_large", session, ctx);
@@ -119,10 +137,24 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Option<Ans
         return refuse(400, "websocket_with_body", session, ctx);
     }
     match &route.action {
-        Action::Proxy(_) => Ok(None),
-        Action::Respond(fixed) => {
+        Action::Proxy(_) => {
+            let policy = route.compress.as_ref();
+            ctx.plain = policy.is_some_and(|policy| !policy.takes_path(&path));
+            Ok(Admitted::Forward)
+        }
+        Action::Files(_, fallback) => {
+            if fallback.is_some() {
+                let policy = route.compress.as_ref();
+                ctx.plain = policy.is_some_and(|policy| !policy.takes_path(&path));
+            }
+            Ok(Admitted::File(path.into_owned()))
+        }
+        Action::Respond(fixed, forms) => {
             let body = fixed.body.clone();
-            Answer::new(fixed.status, &fixed.content_type, body, &envelope(ctx)).map(Some)
+            let mut answer = Answer::new(fixed.status, &fixed.content_type, body, &envelope(ctx))?;
+            let policy = route.compress.as_deref();
+            encode::own(&mut answer, Some(forms), policy, &request.headers, ctx)?;
+            Ok(Admitted::answer(answer))
         }
         Action::Redirect(redirect) => {
             let scheme = if connection.tls { "https" } else { "http" };
@@ -134,7 +166,9 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Option<Ans
                 query,
             };
             match redirect.location(&route.pattern, &request) {
-                Some(to) => Answer::redirect(redirect.status, to, &envelope(ctx)).map(Some),
+                Some(to) => {
+                    Answer::redirect(redirect.status, to, &envelope(ctx)).map(Admitted::answer)
+                }
                 None => refuse(400, "path", session, ctx),
             }
         }
@@ -176,9 +210,9 @@ fn refuse(
     why: &'static str,
     session: &Session,
     ctx: &mut Context,
-) -> pingora::Result<Option<Answer>> {
+) -> pingora::Result<Admitted> {
     ctx.fault = Some(why);
-    error_answer(status, session, ctx).map(Some)
+    error_answer(status, session, ctx).map(Admitted::answer)
 }
 
 /// An error's page for this request.

@@ -2,12 +2,13 @@
 
 use super::connection::Connection;
 use super::record::millis;
+use crate::compress::Body;
 use crate::edge::{Edge, Route, Site};
 use crate::observe::Held;
 use crate::upstream::Server;
 use http::header::HeaderValue;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// A request on its way. Filled phase by phase; what is not known yet is empty.
@@ -47,6 +48,12 @@ pub struct Context {
     pub answered: Option<Instant>,
     /// The status decided for an error; 0 for none.
     pub status: u16,
+    /// Whether its path keeps its answer from being compressed.
+    pub plain: bool,
+    /// Whether the client sent tags that parvis may have made weak.
+    pub weak_tags: bool,
+    /// The app's answer on its way through a coding.
+    pub encoding: Option<Arc<Mutex<Body>>>,
     /// Why the request was refused or failed, for the log.
     pub fault: Option<&'static str>,
     /// Seconds after which a client may try again.
@@ -78,6 +85,9 @@ impl Context {
             connected: None,
             answered: None,
             status: 0,
+            plain: false,
+            weak_tags: false,
+            encoding: None,
             fault: None,
             retry_after: None,
             upgraded: None,

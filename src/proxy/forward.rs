@@ -1,6 +1,7 @@
 //! A request goes to the app, and the app's answer comes back.
 
 use super::context::Context;
+use super::encode;
 use crate::edge::Action;
 use crate::headers::Forwarding;
 use crate::upstream::{NoServer, Terms, Upstream};
@@ -19,7 +20,7 @@ use std::time::Instant;
 /// The upstream of the request's route.
 pub fn upstream(ctx: &Context) -> Option<&Arc<Upstream>> {
     match &ctx.route()?.action {
-        Action::Proxy(upstream) => Some(upstream),
+        Action::Proxy(upstream) | Action::Files(_, Some(upstream)) => Some(upstream),
         _ => None,
     }
 }
@@ -77,8 +78,9 @@ pub fn terms(session: &Session, ctx: &Context) -> Option<Terms> {
 pub async fn prepare(
     session: &mut Session,
     request: &mut RequestHeader,
-    ctx: &Context,
+    ctx: &mut Context,
 ) -> Result<()> {
+    encode::ask(request, ctx)?;
     let (Some(connection), Some(client), Some(route)) = (&ctx.connection, ctx.client, ctx.route())
     else {
         return Error::e_explain(ErrorType::InternalError, "a request without its connection");
@@ -189,7 +191,7 @@ pub fn switch(answer: &mut ResponseHeader, ctx: &Context) -> Result<()> {
 ///
 /// # Errors
 /// More fields than a header map holds.
-pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &Context) -> Result<()> {
+pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &mut Context) -> Result<()> {
     strip_hop_by_hop(answer);
     let named = [
         StatusCode::SWITCHING_PROTOCOLS,
@@ -227,5 +229,6 @@ pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &Context) 
     if let Some(timing) = ctx.timing() {
         answer.append_header("Server-Timing", timing)?;
     }
-    route.headers.apply(answer, ctx.tls())
+    route.headers.apply(answer, ctx.tls())?;
+    encode::begin(answer, session, ctx)
 }

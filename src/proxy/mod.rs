@@ -6,12 +6,15 @@
 mod admit;
 mod connection;
 mod context;
+mod encode;
 mod engine;
+mod file;
 mod forward;
 mod record;
 mod refuse;
 mod respond;
 mod running;
+mod send_file;
 mod service;
 mod status;
 

@@ -10,6 +10,7 @@ use http::Version;
 use http::header::{HOST, HeaderName, HeaderValue, REFERER, USER_AGENT};
 use pingora::Error;
 use pingora::proxy::Session;
+use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
 /// Milliseconds with three decimals, as `Server-Timing` has them.
@@ -67,6 +68,13 @@ pub fn record(running: &Running, session: &Session, error: Option<&Error>, ctx: 
             .metrics
             .count(&running.metrics, site_name, "", &counted),
         (None, None) => running.metrics.refuse(fault.unwrap_or("no_site")),
+    }
+    if let Some(encoding) = &ctx.encoding {
+        let encoding = encoding.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, made) = encoding.counts();
+        running
+            .metrics
+            .compressed(encoding.coding().name(), taken, made);
     }
     let log = &ctx.edge.log;
     if log

@@ -1,11 +1,17 @@
 //! The one place that builds answers of our own.
 
+use super::connection::Connection;
+use super::send_file;
+use crate::content::Coding;
+use crate::files::OpenFile;
 use crate::headers::HeaderPolicy;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// An answer of our own.
 #[derive(Debug)]
@@ -13,7 +19,29 @@ pub struct Answer {
     /// Its head, with its length.
     pub head: ResponseHeader,
     /// Its body.
-    pub body: Bytes,
+    pub body: Body,
+}
+
+/// A body of our own.
+#[derive(Debug)]
+pub enum Body {
+    /// None.
+    None,
+    /// In memory.
+    Whole(Bytes),
+    /// One part after another.
+    Parts(Vec<Part>),
+    /// A file that is encoded while it is sent; how long that will be is not known.
+    Encoded(Arc<OpenFile>, Coding),
+}
+
+/// A part of a body.
+#[derive(Debug)]
+pub enum Part {
+    /// In memory.
+    Bytes(Bytes),
+    /// Bytes of a file.
+    File(Arc<OpenFile>, Range<u64>),
 }
 
 /// What every answer carries.
@@ -47,6 +75,18 @@ impl Answer {
         if !body.is_empty() {
             head.insert_header(CONTENT_TYPE, content_type.clone())?;
         }
+        Answer::with(head, Body::Whole(body), envelope)
+    }
+
+    /// An answer of which all is known.
+    ///
+    /// # Errors
+    /// More fields than a header map holds.
+    pub fn with(
+        head: ResponseHeader,
+        body: Body,
+        envelope: &Envelope<'_>,
+    ) -> pingora::Result<Self> {
         Answer { head, body }.enveloped(envelope)
     }
 
@@ -64,7 +104,7 @@ impl Answer {
         head.insert_header("Location", to)?;
         Answer {
             head,
-            body: Bytes::new(),
+            body: Body::None,
         }
         .enveloped(envelope)
     }
@@ -113,15 +153,57 @@ impl Answer {
     ///
     /// # Errors
     /// The client is gone.
-    pub async fn send(self, session: &mut Session) -> pingora::Result<()> {
-        let bodiless = session.req_header().method == Method::HEAD || self.body.is_empty();
+    pub async fn send(
+        mut self,
+        session: &mut Session,
+        connection: Option<&Connection>,
+    ) -> pingora::Result<()> {
+        let head_only = session.req_header().method == Method::HEAD;
+        let bodiless = head_only
+            || match &self.body {
+                Body::None => true,
+                Body::Whole(bytes) => bytes.is_empty(),
+                Body::Parts(_) | Body::Encoded(..) => false,
+            };
+        if matches!(self.body, Body::Encoded(..)) && !head_only {
+            // An HTTP/1.0 client knows no chunks: its answer ends with the connection.
+            match session.req_header().version {
+                Version::HTTP_11 => {
+                    let chunked = HeaderValue::from_static("chunked");
+                    self.head.insert_header(TRANSFER_ENCODING, chunked)?;
+                }
+                _ => session.set_keepalive(None),
+            }
+        }
         session
             .write_response_header(Box::new(self.head), bodiless)
             .await?;
         if bodiless {
             return session.write_response_body(None, true).await;
         }
-        session.write_response_body(Some(self.body), true).await
+        match self.body {
+            Body::None => {}
+            Body::Whole(bytes) => return session.write_response_body(Some(bytes), true).await,
+            Body::Parts(parts) => {
+                // Bytes of a file can go past this process only as they are.
+                let plain = connection.filter(|connection| !connection.tls);
+                let exchange = plain.map(|connection| &*connection.exchange);
+                for part in parts {
+                    match part {
+                        Part::Bytes(bytes) => {
+                            session.write_response_body(Some(bytes), false).await?;
+                        }
+                        Part::File(open, range) => {
+                            send_file::send(session, exchange, &open, range).await?;
+                        }
+                    }
+                }
+            }
+            Body::Encoded(open, coding) => {
+                send_file::send_encoded(session, &open, coding).await?;
+            }
+        }
+        session.write_response_body(None, true).await
     }
 
     /// The answer's bytes, for a connection that is closed after it. `Date` is left out, as a
@@ -132,8 +214,8 @@ impl Answer {
         out.put_slice(format!("HTTP/1.1 {} {reason}\r\n", self.head.status.as_u16()).as_bytes());
         self.head.header_to_h1_wire(&mut out);
         out.put_slice(b"Connection: close\r\n\r\n");
-        if !bodiless {
-            out.put_slice(&self.body);
+        if let (false, Body::Whole(body)) = (bodiless, &self.body) {
+            out.put_slice(body);
         }
         out.freeze()
     }
@@ -142,8 +224,10 @@ impl Answer {
 fn meaning(status: u16) -> &'static str {
     match status {
         400 => "The request could not be understood.",
+        403 => "This may not be read.",
         404 => "There is nothing here.",
         405 => "This cannot be done here.",
+        412 => "This has changed in the meantime.",
         408 => "The request took too long to arrive.",
         413 => "The request is larger than this site takes.",
         414 => "The address is longer than this site takes.",
@@ -200,7 +284,7 @@ fn json_page(status: u16, id: &[u8]) -> String {
 }
 
 /// Whether a client would rather have JSON than HTML (RFC 9110 section 12.5.1).
-fn prefers_json(headers: &HeaderMap) -> bool {
+pub fn prefers_json(headers: &HeaderMap) -> bool {
     let (mut html, mut json) = ((0u8, 0u16), (0u8, 0u16));
     for field in headers.get_all(ACCEPT) {
         for range in field.to_str().unwrap_or_default().split(',') {

@@ -1,8 +1,9 @@
 //! The only `impl ProxyHttp`: the order of the rooms. Each phase calls one and goes on.
 
+use super::admit::{self, Admitted};
 use super::context::Context;
 use super::running::Running;
-use super::{admit, forward, record, status};
+use super::{encode, file, forward, record, status};
 use crate::observe::Held;
 use crate::upstream::Lease;
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// parvis, as pingora sees it.
 #[derive(Debug)]
@@ -53,14 +54,17 @@ impl ProxyHttp for EdgeProxy {
         if self.running.stopping() {
             session.set_keepalive(None);
         }
-        match admit::admit(session, ctx)? {
-            None => Ok(false),
-            Some(answer) => {
-                ctx.status = answer.head.status.as_u16();
-                answer.send(session).await?;
-                Ok(true)
-            }
-        }
+        let answer = match admit::admit(session, ctx)? {
+            Admitted::Forward => None,
+            Admitted::Answer(answer) => Some(*answer),
+            Admitted::File(path) => file::answer(session, ctx, &path).await?,
+        };
+        let Some(answer) = answer else {
+            return Ok(false);
+        };
+        ctx.status = answer.head.status.as_u16();
+        answer.send(session, ctx.connection.as_deref()).await?;
+        Ok(true)
     }
 
     async fn upstream_peer(
@@ -148,6 +152,16 @@ impl ProxyHttp for EdgeProxy {
             session.set_keepalive(None);
         }
         forward::dress(answer, session, ctx)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        encode::piece(ctx, body, end)
     }
 
     fn fail_to_connect(
@@ -240,7 +254,7 @@ impl ProxyHttp for EdgeProxy {
             session.set_keepalive(None);
             let answer = admit::error_answer(verdict.status, session, ctx);
             let sent = match answer {
-                Ok(answer) => answer.send(session).await,
+                Ok(answer) => answer.send(session, ctx.connection.as_deref()).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = sent {

@@ -1,8 +1,38 @@
 //! What the two sides of one exchange tell each other past pingora.
 
 use super::AppSide;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A body that is changed on its way to the client, and held back a little meanwhile.
+pub trait HeldBack: std::fmt::Debug + Send {
+    /// Appends what is held back, in a form that the client can use at once.
+    ///
+    /// # Errors
+    /// It cannot be had: the answer is lost.
+    fn release(&mut self, out: &mut Vec<u8>) -> io::Result<()>;
+}
+
+/// A file whose bytes go out in place of what pingora writes.
+pub trait Lent: std::fmt::Debug + Send {
+    /// Sends at most `limit` bytes; how many went.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the client takes none now; anything else when the file is not what it was,
+    /// or the client is gone.
+    fn send(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize>;
+}
+
+/// A body on its way, and how it is written.
+#[derive(Debug)]
+struct Held {
+    body: Arc<Mutex<dyn HeldBack>>,
+    chunked: bool,
+    patience: Duration,
+}
 
 /// One per client connection, lent to the upstream connection for the length of an exchange.
 #[derive(Debug, Default)]
@@ -12,6 +42,10 @@ pub struct Exchange {
     upgraded: AtomicBool,
     app: Mutex<Option<AppSide>>,
     no_trailers: AtomicBool,
+    lent: Mutex<Option<Box<dyn Lent>>>,
+    lending: AtomicBool,
+    held: Mutex<Option<Held>>,
+    holding: AtomicBool,
     received: AtomicU64,
     sent: AtomicU64,
 }
@@ -27,6 +61,9 @@ impl Exchange {
         self.upgraded.store(false, Ordering::Relaxed);
         drop(self.take_app());
         self.no_trailers.store(false, Ordering::Relaxed);
+        self.take_back();
+        self.holding.store(false, Ordering::Relaxed);
+        drop(self.held().take());
         self.received.store(0, Ordering::Relaxed);
         self.sent.store(0, Ordering::Relaxed);
     }
@@ -91,6 +128,95 @@ impl Exchange {
     pub fn take_app(&self) -> Option<AppSide> {
         let mut slot = self.app.lock().unwrap_or_else(PoisonError::into_inner);
         slot.take()
+    }
+
+    /// From here on, what pingora writes stands for so many bytes of this file.
+    pub fn lend(&self, file: Box<dyn Lent>) {
+        *self.lent.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        self.lending.store(true, Ordering::Relaxed);
+    }
+
+    /// What pingora writes is meant again.
+    pub fn take_back(&self) {
+        if self.lending.swap(false, Ordering::Relaxed) {
+            drop(
+                self.lent
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take(),
+            );
+        }
+    }
+
+    /// Whether what pingora writes stands for a file.
+    pub fn lending(&self) -> bool {
+        self.lending.load(Ordering::Relaxed)
+    }
+
+    /// Sends bytes of the file that is lent, as [`Lent::send`] does.
+    ///
+    /// # Errors
+    /// As there; also when none is lent.
+    pub fn send_lent(&self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
+        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        match lent.as_mut() {
+            Some(file) => file.send(socket, limit),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer's body goes by `body`, which may hold some of it back for as long as `patience`
+    /// while the connection waits. `chunked`: how the answer is framed; else it ends with the
+    /// connection.
+    pub fn hold(&self, body: Arc<Mutex<dyn HeldBack>>, chunked: bool, patience: Duration) {
+        *self.held() = Some(Held {
+            body,
+            chunked,
+            patience,
+        });
+    }
+
+    /// Whether something is held back now.
+    pub fn set_holding(&self, holding: bool) {
+        self.holding.store(holding, Ordering::Relaxed);
+    }
+
+    /// How long what is held back may wait; `None` when nothing is.
+    pub fn holding(&self) -> Option<Duration> {
+        if !self.holding.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.held().as_ref().map(|held| held.patience)
+    }
+
+    /// What was held back, framed as the answer is.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub fn release(&self) -> io::Result<Vec<u8>> {
+        self.set_holding(false);
+        let mut bytes = Vec::new();
+        let Some((body, chunked)) = self
+            .held()
+            .as_ref()
+            .map(|held| (held.body.clone(), held.chunked))
+        else {
+            return Ok(bytes);
+        };
+        body.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .release(&mut bytes)?;
+        if chunked && !bytes.is_empty() {
+            let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
+            framed.append(&mut bytes);
+            framed.extend_from_slice(b"\r\n");
+            bytes = framed;
+        }
+        Ok(bytes)
     }
 
     /// Whether the connection was upgraded.

@@ -16,7 +16,7 @@ pub mod patience;
 pub mod target;
 pub mod tunnel;
 
-pub use exchange::Exchange;
+pub use exchange::{Exchange, HeldBack, Lent};
 pub use fault::Fault;
 pub use head::{Framing, Head, Limits};
 pub use outbox::Outbox;

@@ -101,6 +101,7 @@ fn a_request_that_goes_to_an_app() {
             "server    unix:/run/app.sock",
             "body      at most 1MiB, else 413",
             "host      the app sees app.internal",
+            "compress  br, zstd, gzip from 800 bytes on",
             "answer    set x-a: 1",
             "answer    default x-b: 2",
             "answer    default x-content-type-options: nosniff",

@@ -40,10 +40,24 @@ hosts = ["communiconnect.test", "*.communiconnect.test"]
 listen = ["127.0.0.1:@HTTP_PORT"]
 max_body = "10MiB"
 
+[site.compress]                          # on by default with these values
+algorithms = ["br", "zstd", "gzip"]
+min_length = "800"
+
 [site.headers]
 security = "strict"                      # strict | classic | off
 set = { "X-Served-By" = "parvis" }
 remove = ["Server", "X-Powered-By"]
+
+[[site.route]]
+path = "/static/*"
+files = { root = "../static" }
+cache_control = "public, max-age=31536000, immutable"
+
+[[site.route]]
+path = "/media/*"
+files = { root = "../media" }
+cache_control = "public, max-age=31536000"
 
 [[site.route]]
 path = "/ws/*"
@@ -90,6 +104,8 @@ fn the_contract_loads_and_does_what_it_says() {
         .replace("@APP_PORT", &app.address().port().to_string())
         .replace("@CHAT_PORT", &chat.address().port().to_string())
         .replace("@HTTP_PORT", "0");
+    folder.write("static/site.css", "body { color: black }\n");
+    folder.write("media/a.txt", "a picture\n");
     folder.write("sites/communiconnect.toml", &site);
     let parvis = Parvis::start_in(folder, &MAIN.replace("@ADMIN_PORT", "0"), &[]);
     let host = "communiconnect.test";
@@ -123,6 +139,20 @@ fn the_contract_loads_and_does_what_it_says() {
             (308, Some(slash.into()))
         );
     }
+
+    for (path, body, control) in [
+        (
+            "/static/site.css",
+            "body { color: black }\n",
+            "public, max-age=31536000, immutable",
+        ),
+        ("/media/a.txt", "a picture\n", "public, max-age=31536000"),
+    ] {
+        let file = get(&parvis, host, "", path);
+        assert_eq!((file.status, file.text().as_str()), (200, body), "{path}");
+        assert_eq!(file.field("cache-control").as_deref(), Some(control));
+    }
+    assert_eq!(get(&parvis, host, "", "/static/none").status, 404);
 
     // Whose it is.
     for served in [
@@ -223,6 +253,8 @@ fn the_contract_loads_and_does_what_it_says() {
 #[test]
 fn the_contracts_token_comes_from_the_environment() {
     let folder = Folder::new();
+    folder.write("static/site.css", "");
+    folder.write("media/a.txt", "");
     folder.write(
         "sites/a.toml",
         &SITE

@@ -120,18 +120,14 @@ fn keys_of_features_that_do_not_exist_yet_say_so() {
         "[site]", "visits = true", "visits";
         "[site]", "tls = { certificate = \"cert.pem\", key = \"key.pem\" }", "tls";
         "[site]", "[site.tls]\nacme = { email = \"ops@example.org\" }", "tls";
-        "[site]", "[site.compress]\nalgorithms = [\"br\"]", "compress";
         "[site]", "cache = {}", "cache";
         "[site]", "access = {}", "access";
         "[site]", "limits = {}", "limits";
         "[site]", "listen = [{ address = \"127.0.0.1:443\", tls = true }]", "tls";
-        "[site.route]", "files = { root = \"static\" }", "files";
         "[site.route]", "images = { widths = [150] }", "images";
-        "[site.route]", "compress = {}", "compress";
         "[site.route]", "cache = {}", "cache";
         "[site.route]", "access = {}", "access";
         "[site.route]", "limits = {}", "limits";
-        "[site.route]", "fallback = \"/index.html\"", "fallback";
     } {
         let mistake = wrong(table, lines);
         assert_eq!(
@@ -147,8 +143,8 @@ fn keys_of_features_that_do_not_exist_yet_say_so() {
         assert!(mistake.help.starts_with("remove it"), "{}", mistake.help);
     }
     // What a site needs a route for is not complained of besides.
-    let files = with("[site.route]", "").replace("proxy = \"app\"", "files = { root = \"x\" }");
-    assert_eq!(mistake(&files).under, "files");
+    let images = with("[site.route]", "").replace("proxy = \"app\"", "images = {}");
+    assert_eq!(mistake(&images).under, "images");
     // Off is what it is.
     right(&with(
         "[site]",
@@ -215,6 +211,11 @@ level = "trace"
 format = "combined"
 access = "stderr"
 slow = "off"
+[files]
+memory = "64MiB"
+largest = "1MiB"
+[compress]
+memory = "0"
 [upstream.app]
 servers = ["127.0.0.1:8000", "app.internal:8000", "unix:app.sock", { address = "[::1]:80", weight = 1_000 }, { address = "a:1" }]
 balance = "round-robin"
@@ -234,6 +235,7 @@ cache_control = "no-store"
 forwarded = true
 server_timing = true
 idle_timeout = "1h"
+compress = { algorithms = ["gzip", "br"], min_length = "1KiB", types = ["application/x-ours"], exclude = ["/account/*"], cross_site = true }
 [[site.route]]
 path = "/a"
 methods = ["get", "POST", "PURGE"]
@@ -246,6 +248,15 @@ cache_control = { value = "public, max-age=60", override = true }
 forwarded = false
 server_timing = false
 idle_timeout = "1d"
+compress = "off"
+[[site.route]]
+path = "/static/*"
+files = { root = ".", index = ["index.html"], try = ["{path}", "{path}.html", "/index.html"], autoindex = true, precompressed = false, immutable = "~ \\.[0-9a-f]{8,}\\.", follow_links = "never", types = { md = "text/markdown" } }
+fallback = "app"
+compress = { min_length = "0" }
+[[site.route]]
+path = "/media/*"
+files = { root = ".", immutable = "off", follow_links = "anywhere" }
 [[site.route]]
 path = "~ ^/u/([0-9]+)$"
 redirect = { to = "{scheme}://{host}/{path}/{1}", status = 301 }

@@ -43,10 +43,11 @@ fn a_route_does_one_thing() {
     assert_eq!(none.message, "the route does nothing");
     assert_eq!(
         none.label,
-        "give it one of `proxy`, `redirect` and `respond`"
+        "give it one of `proxy`, `files`, `redirect` and `respond`"
     );
     for two in [
         "proxy = \"app\"\nrespond = {}",
+        "proxy = \"app\"\nfiles = { root = \".\" }",
         "respond = {}\nredirect = { to = \"/\" }",
         "proxy = \"app\"\nrespond = {}\nredirect = { to = \"/\" }",
     ] {

@@ -1,0 +1,505 @@
+//! What is compressed: a route's policy, and what it does to an answer's head.
+
+use super::negotiate::{Accepted, accepted};
+use super::settings::CompressSettings;
+use crate::config::{Diagnostic, Diagnostics, PathPattern};
+use crate::content::Coding;
+use http::header::{
+    ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
+    COOKIE, ETAG, HOST, HeaderName, HeaderValue, ORIGIN, REFERER, VARY,
+};
+use http::{HeaderMap, StatusCode};
+use pingora::http::ResponseHeader;
+
+/// A route's policy, its site's included.
+#[derive(Debug, Clone)]
+pub struct CompressPolicy {
+    algorithms: Vec<Coding>,
+    min_length: u64,
+    types: Vec<String>,
+    exclude: Vec<PathPattern>,
+    cross_site: bool,
+}
+
+/// Shorter answers gain nothing: with the head they fit in one packet as they are.
+const MIN_LENGTH: u64 = 800;
+
+impl Default for CompressPolicy {
+    fn default() -> Self {
+        CompressPolicy {
+            algorithms: Coding::ALL.to_vec(),
+            min_length: MIN_LENGTH,
+            types: Vec::new(),
+            exclude: Vec::new(),
+            cross_site: false,
+        }
+    }
+}
+
+impl CompressPolicy {
+    /// Compiles the layers of settings, the site's before the route's.
+    pub fn build(layers: &[Option<&CompressSettings>], errors: &mut Diagnostics) -> Self {
+        let mut policy = CompressPolicy::default();
+        for layer in layers.iter().flatten() {
+            if let Some(given) = &layer.algorithms {
+                policy.algorithms = Vec::new();
+                for algorithm in &given.value {
+                    let coding = Coding::from(algorithm.value);
+                    if policy.algorithms.contains(&coding) {
+                        let what = format!("{:?} is given twice", coding.name());
+                        errors.push(Diagnostic::new(algorithm.place, what));
+                        continue;
+                    }
+                    policy.algorithms.push(coding);
+                }
+                if given.value.is_empty() {
+                    errors.push(
+                        Diagnostic::new(given.place, "no algorithm is left")
+                            .label("to compress nothing, write compress = \"off\""),
+                    );
+                }
+            }
+            if let Some(length) = layer.min_length {
+                policy.min_length = length.0;
+            }
+            if let Some(types) = &layer.types {
+                policy.types = Vec::new();
+                for kind in types {
+                    let text = kind.value.text.trim().to_ascii_lowercase();
+                    let sound = text.split_once('/').is_some_and(|(a, b)| {
+                        !a.is_empty() && !b.is_empty() && !text.contains([' ', ';', ','])
+                    });
+                    if !sound {
+                        errors.push(
+                            Diagnostic::new(kind.place, kind.value.for_messages("content type"))
+                                .label("expected a type such as \"application/x-ours\""),
+                        );
+                    }
+                    policy.types.push(text);
+                }
+            }
+            if let Some(exclude) = &layer.exclude {
+                policy.exclude = exclude.iter().map(|path| path.value.clone()).collect();
+            }
+            if let Some(cross_site) = layer.cross_site {
+                policy.cross_site = cross_site;
+            }
+        }
+        policy
+    }
+
+    /// Whether an app's answer for this decoded path may be compressed.
+    pub fn takes_path(&self, path: &[u8]) -> bool {
+        !self.exclude.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// Whether the length of the answer could betray a secret in it to another site (BREACH): the
+    /// request was made by another site, as far as can be told, with the visitor's cookies.
+    pub fn betrays(&self, request: &HeaderMap) -> bool {
+        !self.cross_site
+            && (request.contains_key(COOKIE) || request.contains_key(AUTHORIZATION))
+            && from_another_site(request)
+    }
+
+    /// What the client takes of this policy's codings.
+    pub fn accepted(&self, request: &HeaderMap) -> Accepted {
+        accepted(request, &self.algorithms)
+    }
+
+    /// Whether answers of this type, status and length are compressed for those who ask for it.
+    pub fn could_encode(&self, answer: &ResponseHeader) -> bool {
+        let headers = &answer.headers;
+        if answer.status.is_informational()
+            || matches!(
+                answer.status,
+                StatusCode::NO_CONTENT
+                    | StatusCode::RESET_CONTENT
+                    | StatusCode::PARTIAL_CONTENT
+                    | StatusCode::NOT_MODIFIED
+            )
+        {
+            return false;
+        }
+        let short = |length: &HeaderValue| {
+            let length = std::str::from_utf8(length.as_bytes()).ok();
+            length
+                .and_then(|text| text.trim().parse::<u64>().ok())
+                .is_some_and(|length| length < self.min_length.max(1))
+        };
+        if headers.get(CONTENT_LENGTH).is_some_and(short) || self.must_not_change(headers) {
+            return false;
+        }
+        headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| self.takes_type(kind.as_bytes()))
+    }
+
+    fn must_not_change(&self, headers: &HeaderMap) -> bool {
+        let coded = |coding: &HeaderValue| {
+            !coding
+                .as_bytes()
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"identity")
+        };
+        headers.get_all(CONTENT_ENCODING).iter().any(coded)
+            || DIGESTS.iter().any(|name| headers.contains_key(name))
+            || headers.get_all(CACHE_CONTROL).iter().any(|value| {
+                let mut directives = value.as_bytes().split(|b| *b == b',');
+                directives.any(|d| d.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
+            })
+    }
+
+    /// Whether bodies of this type, or `Content-Type`, shrink.
+    pub fn takes_type(&self, kind: &[u8]) -> bool {
+        let essence = essence(kind);
+        shrinks(kind)
+            || self
+                .types
+                .iter()
+                .any(|own| own.as_bytes().eq_ignore_ascii_case(essence))
+    }
+
+    /// Bodies that are shorter are not worth it.
+    pub fn min_length(&self) -> u64 {
+        self.min_length.max(1)
+    }
+
+    /// The policy in words, for `parvis explain`.
+    pub fn describe(&self) -> String {
+        let names: Vec<&str> = self.algorithms.iter().map(|c| c.name()).collect();
+        let mut text = format!("{} from {} bytes on", names.join(", "), self.min_length());
+        if !self.exclude.is_empty() {
+            let paths: Vec<String> = self.exclude.iter().map(PathPattern::to_string).collect();
+            text.push_str(&format!(", not {}", paths.join(", ")));
+        }
+        text
+    }
+}
+
+/// They tell what the body is, byte for byte (RFC 9530; RFC 1864, obsolete but sent).
+const DIGESTS: [HeaderName; 2] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+];
+
+/// A type without its parameters.
+fn essence(kind: &[u8]) -> &[u8] {
+    kind.split(|b| *b == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+}
+
+/// Types outside of `text/`, `+json` and `+xml` whose bodies shrink.
+const SHRINK: [&str; 33] = [
+    "application/atom+xml",
+    "application/dash+xml",
+    "application/ecmascript",
+    "application/graphql",
+    "application/javascript",
+    "application/json",
+    "application/json5",
+    "application/jsonl",
+    "application/manifest",
+    "application/ndjson",
+    "application/postscript",
+    "application/rtf",
+    "application/sql",
+    "application/toml",
+    "application/vnd.apple.mpegurl",
+    "application/vnd.ms-fontobject",
+    "application/wasm",
+    "application/x-font-opentype",
+    "application/x-font-truetype",
+    "application/x-font-ttf",
+    "application/x-javascript",
+    "application/x-ndjson",
+    "application/x-sh",
+    "application/x-web-app-manifest+json",
+    "application/x-yaml",
+    "application/xml",
+    "application/yaml",
+    "font/collection",
+    "font/otf",
+    "font/sfnt",
+    "font/ttf",
+    "image/bmp",
+    "image/x-icon",
+];
+
+/// Whether bodies of this `Content-Type` shrink.
+pub fn shrinks(kind: &[u8]) -> bool {
+    let essence = essence(kind);
+    let starts = |with: &[u8]| {
+        essence
+            .get(..with.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(with))
+    };
+    let ends = |with: &[u8]| {
+        let from = essence.len().checked_sub(with.len());
+        from.and_then(|from| essence.get(from..))
+            .is_some_and(|tail| tail.eq_ignore_ascii_case(with))
+    };
+    starts(b"text/")
+        || ends(b"+json")
+        || ends(b"+xml")
+        || starts(b"image/vnd.microsoft.icon")
+        || SHRINK
+            .iter()
+            .any(|kind| kind.as_bytes().eq_ignore_ascii_case(essence))
+}
+
+/// Whether a browser says that another site made it send the request (Fetch Metadata). One that
+/// does not say is asked where it comes from.
+fn from_another_site(request: &HeaderMap) -> bool {
+    if let Some(site) = request.get("sec-fetch-site") {
+        return site.as_bytes() == b"cross-site";
+    }
+    let own = request.get(HOST).map(HeaderValue::as_bytes);
+    let Some(from) = request.get(ORIGIN).or_else(|| request.get(REFERER)) else {
+        return false;
+    };
+    let Some(authority) = authority(from.as_bytes()) else {
+        // `null`: who sends it does not want to be known.
+        return true;
+    };
+    own.is_none_or(|own| !own.eq_ignore_ascii_case(authority))
+}
+
+/// The authority of a URL.
+fn authority(url: &[u8]) -> Option<&[u8]> {
+    let at = memchr::memmem::find(url, b"://")?;
+    url.get(at.saturating_add(3)..)?
+        .split(|b| *b == b'/')
+        .next()
+}
+
+/// Tells caches that the answer depends on `Accept-Encoding`, unless they know.
+///
+/// # Errors
+/// More fields than a header map holds.
+pub fn add_vary(answer: &mut ResponseHeader) -> pingora::Result<()> {
+    let names = |value: &HeaderValue| {
+        let mut names = value
+            .as_bytes()
+            .split(|b| *b == b',')
+            .map(<[u8]>::trim_ascii);
+        names.any(|name| name == b"*" || name.eq_ignore_ascii_case(b"accept-encoding"))
+    };
+    if answer.headers.get_all(VARY).iter().any(names) {
+        return Ok(());
+    }
+    let before: Vec<&[u8]> = answer
+        .headers
+        .get_all(VARY)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .filter(|value| !value.trim_ascii().is_empty())
+        .collect();
+    let merged = match before.is_empty() {
+        true => HeaderValue::from_static("Accept-Encoding"),
+        false => {
+            let merged = [&before.join(&b", "[..])[..], b", Accept-Encoding"].concat();
+            HeaderValue::from_bytes(&merged)
+                .unwrap_or_else(|_| HeaderValue::from_static("Accept-Encoding"))
+        }
+    };
+    answer.insert_header("Vary", merged)
+}
+
+/// Makes an answer's head that of its encoded form, whose length is not known yet.
+///
+/// # Errors
+/// More fields than a header map holds.
+pub fn encoded(answer: &mut ResponseHeader, coding: Coding) -> pingora::Result<()> {
+    answer.remove_header(&CONTENT_LENGTH);
+    // Ranges are of the plain body, which this is not.
+    answer.remove_header(&ACCEPT_RANGES);
+    answer.insert_header(CONTENT_ENCODING, coding.value())?;
+    weaken_tag(answer)
+}
+
+/// Makes a strong `ETag` weak: the bytes are others now, the meaning is not (RFC 9110 section
+/// 8.8.3.3).
+///
+/// # Errors
+/// More fields than a header map holds.
+pub fn weaken_tag(answer: &mut ResponseHeader) -> pingora::Result<()> {
+    let Some(tag) = answer.headers.get(ETAG) else {
+        return Ok(());
+    };
+    if !tag.as_bytes().starts_with(b"\"") {
+        return Ok(());
+    }
+    let weak = [b"W/", tag.as_bytes()].concat();
+    match HeaderValue::from_bytes(&weak) {
+        Ok(weak) => answer.insert_header("ETag", weak),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Adds to each weak tag of `If-Match` or `If-None-Match` its strong twin: the app knows the tag
+/// as it gave it, before parvis made it weak. `None` when there is no weak tag.
+pub fn with_strong_twins(tags: &HeaderValue) -> Option<HeaderValue> {
+    let text = tags.as_bytes();
+    let mut out = Vec::with_capacity(text.len().saturating_mul(2));
+    let mut found = false;
+    let mut rest = text;
+    while let Some(open) = memchr::memchr(b'"', rest) {
+        let (before, quoted) = rest.split_at_checked(open)?;
+        let close = memchr::memchr(b'"', quoted.get(1..)?)?.saturating_add(2);
+        let (tag, after) = quoted.split_at_checked(close)?;
+        out.extend_from_slice(before);
+        out.extend_from_slice(tag);
+        if before.ends_with(b"W/") {
+            out.extend_from_slice(b", ");
+            out.extend_from_slice(tag);
+            found = true;
+        }
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+    found.then(|| HeaderValue::from_bytes(&out).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, fields: &[(&'static str, &str)]) -> ResponseHeader {
+        let mut answer = ResponseHeader::build(status, None).unwrap();
+        for (name, value) in fields {
+            answer.append_header(*name, *value).unwrap();
+        }
+        answer
+    }
+
+    #[test]
+    fn what_is_encoded_and_what_is_not() {
+        let policy = CompressPolicy::default();
+        let html = ("Content-Type", "text/html; charset=utf-8");
+        let could =
+            |status, fields: &[(&'static str, &str)]| policy.could_encode(&answer(status, fields));
+        assert!(could(200, &[html]));
+        assert!(could(404, &[html, ("Content-Length", "800")]));
+        assert!(!could(200, &[html, ("Content-Length", "799")]));
+        assert!(could(200, &[html, ("Content-Encoding", "identity")]));
+        for (status, fields) in [
+            (200, &[("Content-Type", "image/png")][..]),
+            (200, &[][..]),
+            (204, &[html]),
+            (206, &[html]),
+            (304, &[html]),
+            (200, &[html, ("Content-Encoding", "gzip")]),
+            (200, &[html, ("Cache-Control", "public, No-Transform")]),
+            (200, &[html, ("Content-Digest", "sha-256=:AA:")]),
+        ] {
+            assert!(!could(status, fields), "{status} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn types_that_shrink() {
+        for kind in [
+            "text/css",
+            "TEXT/HTML",
+            "application/json;charset=utf-8",
+            "image/svg+xml",
+            "application/ld+json",
+            "application/wasm",
+            "font/ttf",
+            "image/x-icon",
+        ] {
+            assert!(shrinks(kind.as_bytes()), "{kind}");
+        }
+        for kind in [
+            "image/jpeg",
+            "font/woff2",
+            "application/zip",
+            "video/mp4",
+            "",
+            "text",
+        ] {
+            assert!(!shrinks(kind.as_bytes()), "{kind}");
+        }
+    }
+
+    #[test]
+    fn vary_is_merged() {
+        for (before, after) in [
+            (vec![], "Accept-Encoding"),
+            (vec!["Cookie"], "Cookie, Accept-Encoding"),
+            (vec!["Cookie", "Accept"], "Cookie, Accept, Accept-Encoding"),
+            (vec!["*"], "*"),
+            (vec!["Cookie, accept-encoding"], "Cookie, accept-encoding"),
+        ] {
+            let fields: Vec<_> = before.iter().map(|v| ("Vary", *v)).collect();
+            let mut answer = answer(200, &fields);
+            add_vary(&mut answer).unwrap();
+            assert_eq!(answer.headers.get(VARY).unwrap(), after);
+            assert_eq!(answer.headers.get_all(VARY).iter().count(), 1);
+        }
+    }
+
+    #[test]
+    fn an_encoded_head_says_so() {
+        let mut head = answer(
+            200,
+            &[
+                ("Content-Length", "9000"),
+                ("Accept-Ranges", "bytes"),
+                ("ETag", "\"a\""),
+            ],
+        );
+        encoded(&mut head, Coding::Zstd).unwrap();
+        assert_eq!(head.headers.get(CONTENT_ENCODING).unwrap(), "zstd");
+        assert_eq!(head.headers.get(ETAG).unwrap(), "W/\"a\"");
+        assert!(!head.headers.contains_key(CONTENT_LENGTH));
+        assert!(!head.headers.contains_key(ACCEPT_RANGES));
+    }
+
+    #[test]
+    fn weak_tags_get_their_strong_twins() {
+        let twins = |text: &str| {
+            let value = HeaderValue::from_str(text).unwrap();
+            with_strong_twins(&value).map(|v| v.to_str().unwrap().to_string())
+        };
+        assert_eq!(twins("W/\"a\"").as_deref(), Some("W/\"a\", \"a\""));
+        assert_eq!(
+            twins("\"x,W/\", W/\"b\"").as_deref(),
+            Some("\"x,W/\", W/\"b\", \"b\"")
+        );
+        for plain in ["\"a\"", "*", "", "W/\"open", "rubbish"] {
+            assert_eq!(twins(plain), None, "{plain}");
+        }
+    }
+
+    #[test]
+    fn another_site_is_told_by_what_the_browser_says() {
+        let policy = CompressPolicy::default();
+        let betrays = |fields: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            policy.betrays(&headers)
+        };
+        let (host, cookie) = (("host", "a.example"), ("cookie", "s=1"));
+        assert!(betrays(&[host, cookie, ("sec-fetch-site", "cross-site")]));
+        assert!(betrays(&[host, cookie, ("referer", "https://b.example/x")]));
+        assert!(betrays(&[host, cookie, ("origin", "null")]));
+        for fields in [
+            &[host, ("sec-fetch-site", "cross-site")][..],
+            &[host, cookie],
+            &[host, cookie, ("referer", "http://A.example/x")],
+            &[
+                host,
+                cookie,
+                ("sec-fetch-site", "same-origin"),
+                ("origin", "http://b.example"),
+            ],
+        ] {
+            assert!(!betrays(fields), "{fields:?}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A file as it is served: its validators, its body in memory or on disk, its encoded forms.
+
+use crate::content::{Coding, Forms};
+use bytes::Bytes;
+use http::header::HeaderValue;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Which content a file has, as far as its metadata tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    /// Bytes.
+    pub length: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub modified: i128,
+}
+
+impl Stamp {
+    /// The stamp of a file with these metadata.
+    pub fn of(metadata: &Metadata) -> Self {
+        let nanos = i128::from(metadata.mtime())
+            .saturating_mul(1_000_000_000)
+            .saturating_add(i128::from(metadata.mtime_nsec()));
+        Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: nanos,
+        }
+    }
+
+    /// What all forms' tags begin with: when it was modified and how long it is, in hexadecimal.
+    pub fn tag(&self) -> String {
+        format!("{:x}-{:x}", self.modified.max(0), self.length)
+    }
+
+    /// Whole seconds, within what an HTTP date can say (RFC 9110 section 5.6.7).
+    pub fn modified(&self) -> SystemTime {
+        /// The end of the year 9999.
+        const LAST: u64 = 253_402_300_799;
+        let seconds = u64::try_from(self.modified / 1_000_000_000).unwrap_or(0);
+        UNIX_EPOCH
+            .checked_add(Duration::from_secs(seconds.min(LAST)))
+            .unwrap_or(UNIX_EPOCH)
+    }
+}
+
+/// A file that is open, and what it was when it was opened.
+#[derive(Debug)]
+pub struct OpenFile {
+    /// The file.
+    pub file: File,
+    /// What it was.
+    pub stamp: Stamp,
+}
+
+impl OpenFile {
+    /// Whether it still is what it was: not cut off, not written over.
+    pub fn unchanged(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)
+    }
+}
+
+/// Where a body is.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// In memory.
+    Memory(Bytes),
+    /// On disk.
+    Disk(Arc<OpenFile>),
+}
+
+impl Content {
+    /// Takes a file's content: into memory when it is not larger than `largest`.
+    ///
+    /// # Errors
+    /// It cannot be read, or changed meanwhile.
+    pub fn take(file: File, metadata: &Metadata, largest: u64) -> io::Result<Self> {
+        let stamp = Stamp::of(metadata);
+        let open = OpenFile { file, stamp };
+        if stamp.length > largest {
+            return Ok(Content::Disk(Arc::new(open)));
+        }
+        let mut body = vec![0; usize::try_from(stamp.length).unwrap_or(0)];
+        open.file.read_exact_at(&mut body, 0)?;
+        match open.unchanged() {
+            true => Ok(Content::Memory(Bytes::from(body))),
+            false => Err(io::Error::other("the file changes while it is read")),
+        }
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Content::Memory(body) => body.len() as u64,
+            Content::Disk(open) => open.stamp.length,
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What it costs to keep it, bytes. A descriptor is dearer than the memory it takes: there are
+    /// about a thousand of them.
+    fn weight(&self) -> u64 {
+        const DESCRIPTOR: u64 = 128 * 1024;
+        match self {
+            Content::Memory(body) => body.len() as u64,
+            Content::Disk(_) => DESCRIPTOR,
+        }
+    }
+}
+
+/// A file made beforehand, in one coding, that lies beside the file.
+#[derive(Debug, Clone)]
+pub struct Sibling {
+    /// Its content.
+    pub content: Content,
+    pub(super) stamp: Stamp,
+}
+
+/// A file as it is served.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its content.
+    pub content: Content,
+    /// What it was when it was read.
+    pub stamp: Stamp,
+    /// What all forms' tags begin with.
+    pub tag: String,
+    /// `Last-Modified`.
+    pub last_modified: HeaderValue,
+    /// `ETag` of the plain form.
+    pub etag: HeaderValue,
+    /// `Content-Type`.
+    pub content_type: HeaderValue,
+    /// Whether its name carries a hash of its content.
+    pub immutable: bool,
+    /// Its encoded forms, for a file that is in memory.
+    pub forms: Arc<Forms>,
+    pub(super) siblings: [Option<Sibling>; 3],
+    /// When it was last compared with what is on disk, milliseconds of the memory's clock.
+    pub(super) checked: AtomicU64,
+}
+
+impl Entry {
+    /// The file made beforehand in this coding.
+    pub fn sibling(&self, coding: Coding) -> Option<&Content> {
+        let sibling = self.siblings.get(coding.index())?.as_ref()?;
+        Some(&sibling.content)
+    }
+
+    /// `ETag` of a form: of the best one, or of one that was made in haste. Their bytes differ.
+    pub fn etag_of(&self, coding: Coding, best: bool) -> HeaderValue {
+        let haste = if best { "" } else { ".f" };
+        let text = format!("\"{}-{}{haste}\"", self.tag, coding.name());
+        HeaderValue::from_str(&text).unwrap_or_else(|_| self.etag.clone())
+    }
+
+    /// What it costs to keep it, bytes. The forms come later, and are together hardly larger than
+    /// the file.
+    pub fn weight(&self) -> u64 {
+        const OWN: u64 = 1024;
+        let forms = match &self.content {
+            Content::Memory(body) => body.len() as u64,
+            Content::Disk(_) => 0,
+        };
+        let siblings = self.siblings.iter().flatten();
+        siblings
+            .map(|sibling| sibling.content.weight())
+            .fold(OWN, u64::saturating_add)
+            .saturating_add(self.content.weight())
+            .saturating_add(forms)
+    }
+
+    /// Whether somebody has to look whether it is still the same: it is `now`, and the last look
+    /// was `every` ago. Says so to one caller only.
+    pub(super) fn due(&self, now: u64, every: u64) -> bool {
+        let checked = self.checked.load(Ordering::Relaxed);
+        now.saturating_sub(checked) >= every
+            && self
+                .checked
+                .compare_exchange(checked, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}

@@ -1,0 +1,263 @@
+//! Static files: from a path to a file, its validators, its ranges, its encoded forms.
+//!
+//! In: a decoded path below a root, conditions and ranges of a request. Out: a file in memory or
+//! on disk, and what of it is to be sent. Nothing here writes to a connection.
+
+pub mod conditional;
+mod content_type;
+mod entry;
+mod immutable;
+pub mod listing;
+mod lookup;
+mod memory;
+pub mod multipart;
+mod open;
+pub mod range;
+pub mod settings;
+
+pub use content_type::ContentTypes;
+pub use entry::{Content, Entry, OpenFile, Stamp};
+pub use lookup::Found;
+pub use memory::Memory;
+
+use crate::config::{Diagnostic, Diagnostics, OrOff, PathPattern};
+use immutable::Immutable;
+use settings::{FilesSettings, FollowLinks};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How often a file in memory is compared with the one on disk, milliseconds. Changes are to be
+/// seen within a second.
+const LOOK_EVERY: u64 = 500;
+
+/// A route's files, compiled.
+#[derive(Debug)]
+pub struct Files {
+    root: PathBuf,
+    index: Vec<Vec<u8>>,
+    tries: Vec<Try>,
+    autoindex: bool,
+    precompressed: bool,
+    immutable: Immutable,
+    follow: FollowLinks,
+    types: ContentTypes,
+    memory: Arc<Memory>,
+    /// What tells this route's files from those of others in memory.
+    number: u64,
+}
+
+/// Where a file is looked for.
+#[derive(Debug)]
+enum Try {
+    /// At the request's path.
+    Path,
+    /// Before and after it.
+    Text(Vec<u8>, Vec<u8>),
+    /// At a path of its own.
+    Fixed(Vec<u8>),
+}
+
+impl Files {
+    /// Compiles the settings.
+    pub fn build(
+        settings: &FilesSettings,
+        memory: &Arc<Memory>,
+        errors: &mut Diagnostics,
+    ) -> Option<Arc<Self>> {
+        let before = errors.found();
+        let root = settings.root.value.0.clone();
+        if settings.sound {
+            let problem = match std::fs::metadata(&root) {
+                Ok(metadata) if metadata.is_dir() => None,
+                Ok(_) => Some("is no directory".to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(problem) = problem {
+                let what = format!("cannot serve files from {}", root.display());
+                errors.push(
+                    Diagnostic::new(settings.root.place, what)
+                        .label(problem)
+                        .help("relative paths begin at the folder of the file that names them"),
+                );
+            }
+        }
+        let mut index = Vec::new();
+        for name in &settings.index {
+            let text = &name.value.text;
+            if text.is_empty() || text.contains('/') {
+                errors.push(
+                    Diagnostic::new(name.place, name.value.for_messages("name of an index file"))
+                        .label("expected a file's name such as \"index.html\""),
+                );
+            }
+            index.push(text.clone().into_bytes());
+        }
+        let tries = compile_tries(settings, errors);
+        let mut types = Vec::new();
+        for (extension, (place, value)) in &settings.types.0 {
+            match value.header_value() {
+                Some(value) => types.push((extension.clone(), value)),
+                None => errors.push(Diagnostic::new(*place, value.for_messages("content type"))),
+            }
+        }
+        let immutable = match &settings.immutable {
+            None => Immutable::Recognised,
+            Some(OrOff::Off) => Immutable::Never,
+            Some(OrOff::On(pattern)) => match &pattern.value {
+                PathPattern::Regex(regex) => Immutable::Named(regex.clone()),
+                _ => {
+                    errors.push(
+                        Diagnostic::new(pattern.place, "not a regular expression")
+                            .label("expected \"~ \" and an expression on the path below the root"),
+                    );
+                    Immutable::Never
+                }
+            },
+        };
+        if errors.found() != before {
+            return None;
+        }
+        let files = Files {
+            number: memory.number(format!(
+                "{root:?} {index:?} {tries:?} {} {immutable:?} {types:?} {:?}",
+                settings.precompressed, settings.follow_links
+            )),
+            root,
+            index,
+            tries,
+            autoindex: settings.autoindex,
+            precompressed: settings.precompressed,
+            immutable,
+            follow: settings.follow_links,
+            types: types.into_iter().collect(),
+            memory: memory.clone(),
+        };
+        Some(Arc::new(files))
+    }
+
+    /// The directory, for people.
+    pub fn root(&self) -> std::path::Display<'_> {
+        self.root.display()
+    }
+
+    /// What there is for `path`: decoded, below the root, without its first slash. It may have no
+    /// dot segments, and has none where a path was normalised.
+    ///
+    /// # Errors
+    /// The process has no descriptors left, or the file cannot be read.
+    pub async fn find(self: &Arc<Self>, path: &[u8], now: Instant) -> io::Result<Found> {
+        if is_hidden(path) {
+            return Ok(Found::Missing);
+        }
+        let known = self.memory.get(self.number, path);
+        let clock = self.memory.clock(now);
+        if let Some(entry) = &known
+            && !entry.due(clock, LOOK_EVERY)
+        {
+            return Ok(Found::File(entry.clone()));
+        }
+        // A disk may be slow, or a network.
+        let (files, wanted, before) = (self.clone(), path.to_vec(), known.clone());
+        let look = move || lookup::look_up(&files, &wanted, before.as_ref());
+        let found = tokio::task::spawn_blocking(look)
+            .await
+            .map_err(io::Error::other)??;
+        match &found {
+            Found::File(entry) => {
+                let old = known.is_some_and(|known| Arc::ptr_eq(&known, entry));
+                if !old {
+                    entry
+                        .checked
+                        .store(clock, std::sync::atomic::Ordering::Relaxed);
+                    self.memory.put(self.number, path, entry.clone());
+                }
+            }
+            _ if known.is_some() => self.memory.remove(self.number, path),
+            _ => {}
+        }
+        Ok(found)
+    }
+}
+
+fn compile_tries(settings: &FilesSettings, errors: &mut Diagnostics) -> Vec<Try> {
+    let mut tries = Vec::new();
+    for place in &settings.r#try {
+        let text = place.value.text.as_str();
+        let below = text.strip_prefix('/').unwrap_or(text);
+        let dotted = below.split('/').any(|name| matches!(name, "." | ".."));
+        if text.is_empty() || dotted || below.contains("//") || text.matches("{path}").count() > 1 {
+            errors.push(
+                Diagnostic::new(place.place, place.value.for_messages("place for a file")).label(
+                    "expected a path below the root, such as \"{path}.html\" or \"/index.html\"",
+                ),
+            );
+        }
+        tries.push(match below.split_once("{path}") {
+            Some(("", "")) => Try::Path,
+            Some((before, after)) => Try::Text(before.into(), after.into()),
+            None => Try::Fixed(below.into()),
+        });
+    }
+    if tries.is_empty() {
+        let what = "`try` names no place for a file";
+        errors.push(Diagnostic::new(settings.place, what).label("the default is [\"{path}\"]"));
+    }
+    tries
+}
+
+/// Whether a path has a name that starts with a dot: passwords and repositories lie there. What is
+/// below `/.well-known/` is meant to be seen (RFC 8615).
+fn is_hidden(path: &[u8]) -> bool {
+    let mut names = path.split(|b| *b == b'/');
+    let first = names.next().unwrap_or_default();
+    (first.starts_with(b".") && first != b".well-known") || names.any(|n| n.starts_with(b"."))
+}
+
+/// Whether a raw path writes something in a way that only those use who look for a hole: a slash or
+/// a backslash that is encoded, or a backslash as it is.
+pub fn is_devious(raw_path: &[u8]) -> bool {
+    raw_path.iter().enumerate().any(|(at, byte)| match byte {
+        b'\\' => true,
+        b'%' => {
+            let code = raw_path.get(at.saturating_add(1)..at.saturating_add(3));
+            code.is_some_and(|code| {
+                code.eq_ignore_ascii_case(b"2f") || code.eq_ignore_ascii_case(b"5c")
+            })
+        }
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_a_dot_are_hidden_but_for_well_known() {
+        for hidden in [
+            ".env",
+            "a/.git/config",
+            ".well-known/.x",
+            "a/.well-known/b",
+            "..",
+            ".x/y",
+        ] {
+            assert!(is_hidden(hidden.as_bytes()), "{hidden}");
+        }
+        for seen in ["", "a", "a/b.c", ".well-known/acme", "a..b/c."] {
+            assert!(!is_hidden(seen.as_bytes()), "{seen}");
+        }
+    }
+
+    #[test]
+    fn devious_paths() {
+        for path in ["/a%2fb", "/a%2F..", "/a\\b", "/%5Cx", "/%5c"] {
+            assert!(is_devious(path.as_bytes()), "{path}");
+        }
+        for path in ["/a/b", "/%20", "/a%2", "/100%25", "/%2E"] {
+            assert!(!is_devious(path.as_bytes()), "{path}");
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! A request for a file: found, its conditions and ranges weighed, its best form chosen.
+
+use super::admit::{envelope, error_answer};
+use super::context::Context;
+use super::encode;
+use super::respond::{Answer, Body, Part, prefers_json};
+use crate::compress::{CompressPolicy, accepted, add_vary};
+use crate::content::{Coding, Form};
+use crate::edge::Action;
+use crate::files::conditional::{Validators, Verdict, evaluate, range_applies};
+use crate::files::range::{Ranges, content_range, parse, unsatisfied};
+use crate::files::{Content, Entry, Found, OpenFile, is_devious, listing, multipart};
+use crate::wire::target;
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RANGE,
+};
+use http::{HeaderMap, Method};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A year: as long as RFC 9111 section 1.2.2 lets a cache be told.
+const FOR_A_YEAR: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// To be asked about before each use, which costs a 304.
+const ASK_FIRST: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// Answers a request for a file. `path` is decoded; `None`: the request is for the fallback.
+///
+/// # Errors
+/// A file that cannot be read: 500.
+pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result<Option<Answer>> {
+    let edge = ctx.edge.clone();
+    let route = ctx
+        .site
+        .and_then(|site| edge.sites.get(site)?.routes.get(ctx.route?));
+    let Some((route, Action::Files(files, fallback))) = route.map(|route| (route, &route.action))
+    else {
+        return Error::e_explain(ErrorType::InternalError, "the route has no files");
+    };
+    let request = session.req_header();
+    let (raw_path, query) = target::split_target(request.raw_path());
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    if !reads && fallback.is_none() {
+        return not_allowed(session, ctx).map(Some);
+    }
+    let below = route.pattern.below(path);
+    let found = match is_devious(raw_path) {
+        true => Found::Missing,
+        false => files
+            .find(below, ctx.started)
+            .await
+            .map_err(|error| Error::because(ErrorType::FileReadError, "cannot read", error))?,
+    };
+    match found {
+        Found::Missing | Found::AddSlash | Found::Forbidden if !reads && fallback.is_some() => {
+            Ok(None)
+        }
+        Found::Missing if fallback.is_some() => Ok(None),
+        Found::Missing => refuse(404, "no_file", session, ctx).map(Some),
+        Found::Forbidden => refuse(403, "file_unreadable", session, ctx).map(Some),
+        Found::File(_) | Found::Listing(_) if !reads => not_allowed(session, ctx).map(Some),
+        Found::AddSlash => {
+            let mut to = [raw_path, b"/"].concat();
+            // `//host` would lead to another site.
+            let doubled = to.iter().take_while(|b| **b == b'/').count();
+            to.drain(..doubled.saturating_sub(1));
+            if let Some(query) = query {
+                to.push(b'?');
+                to.extend_from_slice(query);
+            }
+            let to = HeaderValue::from_bytes(&to).unwrap_or_else(|_| HeaderValue::from_static("/"));
+            Answer::redirect(308, to, &envelope(ctx)).map(Some)
+        }
+        Found::Listing(items) => {
+            let policy = route.compress.as_deref();
+            list(items, path, query, policy, session, ctx)
+                .await
+                .map(Some)
+        }
+        Found::File(entry) => {
+            let policy = route.compress.as_deref();
+            send(&entry, policy, session, ctx).await.map(Some)
+        }
+    }
+}
+
+fn refuse(status: u16, why: &'static str, session: &Session, ctx: &mut Context) -> Result<Answer> {
+    ctx.fault = Some(why);
+    error_answer(status, session, ctx)
+}
+
+fn not_allowed(session: &Session, ctx: &Context) -> Result<Answer> {
+    let mut answer = error_answer(405, session, ctx)?;
+    answer.head.insert_header(ALLOW, "GET, HEAD")?;
+    Ok(answer)
+}
+
+async fn list(
+    items: Vec<listing::Item>,
+    path: &[u8],
+    query: Option<&[u8]>,
+    policy: Option<&CompressPolicy>,
+    session: &Session,
+    ctx: &Context,
+) -> Result<Answer> {
+    let headers = &session.req_header().headers;
+    let json = prefers_json(headers);
+    let (path, number) = (path.to_vec(), listing::requested_page(query));
+    let write = move || {
+        let page = listing::page(items, number);
+        match json {
+            true => listing::json(&path, &page),
+            false => listing::html(&path, &page),
+        }
+    };
+    let text = tokio::task::spawn_blocking(write)
+        .await
+        .map_err(|error| Error::because(ErrorType::InternalError, "cannot list", error))?;
+    let kind = HeaderValue::from_static(match json {
+        true => "application/json",
+        false => "text/html; charset=utf-8",
+    });
+    let mut head = ResponseHeader::build(200, Some(12))?;
+    head.insert_header(CONTENT_LENGTH, HeaderValue::from(text.len()))?;
+    head.insert_header(CONTENT_TYPE, kind)?;
+    head.insert_header("Vary", HeaderValue::from_static("Accept"))?;
+    head.insert_header(
+        "X-Content-Type-Options",
+        HeaderValue::from_static("nosniff"),
+    )?;
+    head.insert_header(CACHE_CONTROL, ASK_FIRST)?;
+    let mut answer = Answer::with(head, Body::Whole(Bytes::from(text)), &envelope(ctx))?;
+    encode::own(&mut answer, None, policy, headers, ctx)?;
+    Ok(answer)
+}
+
+/// The form of a file that is sent.
+struct Chosen {
+    source: Source,
+    coding: Option<Coding>,
+    etag: HeaderValue,
+}
+
+enum Source {
+    /// As it lies there.
+    Ready(Content),
+    /// Encoded while it is sent.
+    Encoded(Arc<OpenFile>, Coding),
+}
+
+async fn send(
+    entry: &Arc<Entry>,
+    policy: Option<&CompressPolicy>,
+    session: &Session,
+    ctx: &Context,
+) -> Result<Answer> {
+    let request = session.req_header();
+    let headers = &request.headers;
+    let validators = Validators {
+        base: &entry.tag,
+        modified: entry.stamp.modified(),
+    };
+    let shrinks = policy.filter(|policy| {
+        policy.takes_type(entry.content_type.as_bytes())
+            && entry.content.len() >= policy.min_length()
+    });
+    let varies = shrinks.is_some() || Coding::ALL.iter().any(|c| entry.sibling(*c).is_some());
+    let verdict = evaluate(headers, &validators);
+    let ranges = match verdict {
+        Verdict::Send if request.method == Method::GET => ranges(headers, &validators, entry),
+        _ => Ranges::Whole,
+    };
+    let chosen = match (verdict, &ranges) {
+        (Verdict::Failed, _) => plain(entry),
+        (Verdict::NotModified, _) => unread(entry, varies, policy, headers),
+        (Verdict::Send, Ranges::Whole) if varies => {
+            choose(entry, shrinks, policy, headers, ctx).await?
+        }
+        _ => plain(entry),
+    };
+    let status = match (verdict, &ranges) {
+        (Verdict::Failed, _) => 412,
+        (Verdict::NotModified, _) => 304,
+        (Verdict::Send, Ranges::Whole) => 200,
+        (Verdict::Send, Ranges::Parts(_)) => 206,
+        (Verdict::Send, Ranges::Unsatisfiable) => 416,
+    };
+    if status == 412 {
+        return error_answer(412, session, ctx);
+    }
+    let mut head = ResponseHeader::build(status, Some(20))?;
+    head.insert_header("ETag", chosen.etag.clone())?;
+    head.insert_header("Last-Modified", entry.last_modified.clone())?;
+    if varies {
+        add_vary(&mut head)?;
+    }
+    let policy = ctx.route().map(|route| &route.headers);
+    if !policy.is_some_and(|policy| policy.gives_cache_control()) {
+        let control = if entry.immutable {
+            FOR_A_YEAR
+        } else {
+            ASK_FIRST
+        };
+        head.insert_header(CACHE_CONTROL, control)?;
+    }
+    if status != 304 {
+        head.insert_header(
+            "X-Content-Type-Options",
+            HeaderValue::from_static("nosniff"),
+        )?;
+    }
+    let body = match status {
+        304 => Body::None,
+        416 => {
+            head.insert_header("Content-Range", unsatisfied(entry.content.len()))?;
+            head.insert_header(CONTENT_LENGTH, HeaderValue::from(0))?;
+            Body::None
+        }
+        206 => partial(entry, ranges, &mut head)?,
+        _ => whole(entry, chosen, &mut head)?,
+    };
+    Answer::with(head, body, &envelope(ctx))
+}
+
+fn ranges(headers: &HeaderMap, validators: &Validators<'_>, entry: &Entry) -> Ranges {
+    let mut lines = headers.get_all(RANGE).iter();
+    match (lines.next(), lines.next()) {
+        (Some(range), None) if range_applies(headers, validators) => {
+            parse(range.as_bytes(), entry.content.len())
+        }
+        _ => Ranges::Whole,
+    }
+}
+
+fn plain(entry: &Entry) -> Chosen {
+    Chosen {
+        source: Source::Ready(entry.content.clone()),
+        coding: None,
+        etag: entry.etag.clone(),
+    }
+}
+
+/// What a 304 says of the form that the client has: its bytes are not needed.
+fn unread(
+    entry: &Entry,
+    varies: bool,
+    policy: Option<&CompressPolicy>,
+    headers: &HeaderMap,
+) -> Chosen {
+    let mut chosen = plain(entry);
+    if varies && let Some(coding) = accept(policy, headers).first() {
+        chosen.etag = entry.etag_of(coding, true);
+    }
+    chosen
+}
+
+/// Files made beforehand are sent although nothing is compressed here.
+fn accept(policy: Option<&CompressPolicy>, headers: &HeaderMap) -> crate::compress::Accepted {
+    match policy {
+        Some(policy) => policy.accepted(headers),
+        None => accepted(headers, &Coding::ALL),
+    }
+}
+
+/// The best form that the client takes and that can be had.
+async fn choose(
+    entry: &Arc<Entry>,
+    shrinks: Option<&CompressPolicy>,
+    policy: Option<&CompressPolicy>,
+    headers: &HeaderMap,
+    ctx: &Context,
+) -> Result<Chosen> {
+    let accepted = accept(policy, headers);
+    for coding in accepted.iter() {
+        if let Some(content) = entry.sibling(coding) {
+            return Ok(Chosen {
+                source: Source::Ready(content.clone()),
+                coding: Some(coding),
+                etag: entry.etag_of(coding, true),
+            });
+        }
+        let (Some(_), Content::Memory(body)) = (shrinks, &entry.content) else {
+            continue;
+        };
+        let form = form(entry, body, coding, ctx).await?;
+        return Ok(match &form.bytes {
+            Some(bytes) => Chosen {
+                source: Source::Ready(Content::Memory(bytes.clone())),
+                coding: Some(coding),
+                etag: entry.etag_of(coding, form.best),
+            },
+            None => plain(entry),
+        });
+    }
+    if let (Some(_), Some(coding), Content::Disk(open)) =
+        (shrinks, accepted.first(), &entry.content)
+    {
+        let weak = [b"W/", entry.etag.as_bytes()].concat();
+        return Ok(Chosen {
+            source: Source::Encoded(open.clone(), coding),
+            coding: Some(coding),
+            etag: HeaderValue::from_bytes(&weak).unwrap_or_else(|_| entry.etag.clone()),
+        });
+    }
+    Ok(plain(entry))
+}
+
+async fn form(
+    entry: &Arc<Entry>,
+    body: &Bytes,
+    coding: Coding,
+    ctx: &Context,
+) -> Result<Arc<Form>> {
+    let workshop = &ctx.edge.workshop;
+    if let Some(form) = workshop.ready(coding, body, &entry.forms) {
+        return Ok(form);
+    }
+    let (workshop, body, forms) = (workshop.clone(), body.clone(), entry.forms.clone());
+    tokio::task::spawn_blocking(move || workshop.form(coding, &body, &forms))
+        .await
+        .map_err(std::io::Error::other)
+        .and_then(|form| form)
+        .map_err(|error| Error::because(ErrorType::InternalError, "cannot compress", error))
+}
+
+fn whole(entry: &Entry, chosen: Chosen, head: &mut ResponseHeader) -> Result<Body> {
+    head.insert_header(CONTENT_TYPE, entry.content_type.clone())?;
+    if let Some(coding) = chosen.coding {
+        head.insert_header(CONTENT_ENCODING, coding.value())?;
+    } else {
+        head.insert_header("Accept-Ranges", HeaderValue::from_static("bytes"))?;
+    }
+    Ok(match chosen.source {
+        Source::Ready(content) => {
+            head.insert_header(CONTENT_LENGTH, HeaderValue::from(content.len()))?;
+            match content {
+                Content::Memory(bytes) => Body::Whole(bytes),
+                Content::Disk(open) => {
+                    let length = open.stamp.length;
+                    Body::Parts(vec![Part::File(open, 0..length)])
+                }
+            }
+        }
+        Source::Encoded(open, coding) => Body::Encoded(open, coding),
+    })
+}
+
+fn partial(entry: &Entry, ranges: Ranges, head: &mut ResponseHeader) -> Result<Body> {
+    let Ranges::Parts(parts) = ranges else {
+        return Ok(Body::None);
+    };
+    let length = entry.content.len();
+    let of = |range: &Range<u64>| part(&entry.content, range);
+    if let [range] = parts.as_slice() {
+        head.insert_header(CONTENT_TYPE, entry.content_type.clone())?;
+        head.insert_header("Content-Range", content_range(range, length))?;
+        let size = range.end.saturating_sub(range.start);
+        head.insert_header(CONTENT_LENGTH, HeaderValue::from(size))?;
+        return Ok(Body::Parts(vec![of(range)]));
+    }
+    // Nobody can know it beforehand, so nobody can put it into a file.
+    let boundary = format!("{:032x}", rand::random::<u128>());
+    let kind = Some(&entry.content_type);
+    let multipart = multipart::multipart(&parts, length, kind, &boundary);
+    head.insert_header(CONTENT_TYPE, multipart.content_type)?;
+    head.insert_header(CONTENT_LENGTH, HeaderValue::from(multipart.length))?;
+    let mut all = Vec::with_capacity(parts.len().saturating_mul(2).saturating_add(1));
+    for (before, range) in multipart.heads.into_iter().zip(&parts) {
+        all.push(Part::Bytes(before));
+        all.push(of(range));
+    }
+    all.push(Part::Bytes(multipart.tail));
+    Ok(Body::Parts(all))
+}
+
+fn part(content: &Content, range: &Range<u64>) -> Part {
+    match content {
+        Content::Disk(open) => Part::File(open.clone(), range.clone()),
+        Content::Memory(body) => {
+            let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(body.len());
+            Part::Bytes(body.slice(at(range.start)..at(range.end)))
+        }
+    }
+}

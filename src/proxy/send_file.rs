@@ -1,0 +1,163 @@
+//! A file's bytes on their way to the client: from the kernel's cache to the socket where that is
+//! possible, else read beside the event loop.
+
+use crate::compress::Encoder;
+use crate::content::{Coding, Effort};
+use crate::files::OpenFile;
+use crate::wire::Lent;
+use bytes::Bytes;
+use nix::sys::sendfile::sendfile64;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+use std::io;
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, LazyLock};
+
+/// Shorter parts are read: setting the kernel up for them costs more than the copy.
+const WORTH_LENDING: u64 = 32 * 1024;
+/// What is read and encoded at once.
+const PIECE: usize = 128 * 1024;
+
+/// What pingora is given to write in place of a file. It looks at the length alone; nobody reads
+/// the bytes, so they never become memory.
+static STAND_IN: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![0; 1024 * 1024]));
+
+/// A part of a file that is being sent.
+#[derive(Debug)]
+struct SendFile {
+    open: Arc<OpenFile>,
+    range: Range<u64>,
+}
+
+fn changed() -> io::Error {
+    io::Error::other("the file changed while it was sent")
+}
+
+impl Lent for SendFile {
+    fn send(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
+        if !self.open.unchanged() {
+            return Err(changed());
+        }
+        let left = self.range.end.saturating_sub(self.range.start);
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(limit);
+        let mut offset = i64::try_from(self.range.start).map_err(io::Error::other)?;
+        let sent = sendfile64(socket, &self.open.file, Some(&mut offset), count)?;
+        if sent == 0 {
+            return Err(changed());
+        }
+        self.range.start = self.range.start.saturating_add(sent as u64);
+        Ok(sent)
+    }
+}
+
+fn failed(error: io::Error) -> Box<Error> {
+    Error::because(ErrorType::FileReadError, "cannot send a file", error)
+}
+
+/// Sends a part of a file. `exchange`: of a connection that carries bytes as they are.
+///
+/// # Errors
+/// The client is gone, or the file is not what it was: the connection ends before its length.
+pub async fn send(
+    session: &mut Session,
+    exchange: Option<&crate::wire::Exchange>,
+    open: &Arc<OpenFile>,
+    range: Range<u64>,
+) -> Result<()> {
+    let length = range.end.saturating_sub(range.start);
+    if let Some(exchange) = exchange.filter(|_| length >= WORTH_LENDING) {
+        let open = open.clone();
+        exchange.lend(Box::new(SendFile { open, range }));
+        let result = write_stand_ins(session, length).await;
+        exchange.take_back();
+        return result;
+    }
+    let mut at = range.start;
+    while at < range.end {
+        let left = usize::try_from(range.end.saturating_sub(at)).unwrap_or(usize::MAX);
+        let piece = read(open.clone(), at, left.min(PIECE)).await?;
+        at = at.saturating_add(piece.len() as u64);
+        session.write_response_body(Some(piece), false).await?;
+    }
+    Ok(())
+}
+
+async fn write_stand_ins(session: &mut Session, length: u64) -> Result<()> {
+    let mut left = length;
+    while left > 0 {
+        let piece = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(STAND_IN.len());
+        session
+            .write_response_body(Some(STAND_IN.slice(..piece)), false)
+            .await?;
+        left = left.saturating_sub(piece as u64);
+    }
+    Ok(())
+}
+
+/// Work that may wait for a disk, or takes its time.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other)
+        .and_then(|result| result)
+        .map_err(failed)
+}
+
+async fn read(open: Arc<OpenFile>, at: u64, length: usize) -> Result<Bytes> {
+    aside(move || {
+        let mut piece = vec![0; length];
+        open.file.read_exact_at(&mut piece, at)?;
+        match open.unchanged() {
+            true => Ok(Bytes::from(piece)),
+            false => Err(changed()),
+        }
+    })
+    .await
+}
+
+/// Sends a whole file, encoded on its way, in constant memory.
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_encoded(
+    session: &mut Session,
+    open: &Arc<OpenFile>,
+    coding: Coding,
+) -> Result<()> {
+    let length = open.stamp.length;
+    let mut encoder = Encoder::new(coding, Effort::Large, Some(length)).map_err(failed)?;
+    let mut at = 0u64;
+    while at < length {
+        let open = open.clone();
+        let left = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX);
+        let size = left.min(PIECE);
+        let (back, out) = aside(move || {
+            let mut piece = vec![0; size];
+            open.file.read_exact_at(&mut piece, at)?;
+            let mut out = Vec::new();
+            encoder.put(&piece, &mut out)?;
+            match open.unchanged() {
+                true => Ok((encoder, out)),
+                false => Err(changed()),
+            }
+        })
+        .await?;
+        encoder = back;
+        at = at.saturating_add(size as u64);
+        if !out.is_empty() {
+            session
+                .write_response_body(Some(Bytes::from(out)), false)
+                .await?;
+        }
+    }
+    let mut out = Vec::new();
+    encoder.finish(&mut out).map_err(failed)?;
+    session
+        .write_response_body(Some(Bytes::from(out)), false)
+        .await
+}
