@@ -1,7 +1,7 @@
 //! The operator's HTTP interface.
 
 use super::reload::Reloader;
-use super::status::{Listener, Status, note_servers};
+use super::status::{Listener, Status, note_gauges};
 use crate::proxy::Running;
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -160,7 +160,7 @@ fn authorised(interface: &Interface, request: &Request<Incoming>) -> bool {
 }
 
 fn metrics(interface: &Interface) -> Answer {
-    note_servers(&interface.running);
+    note_gauges(&interface.running);
     match interface.running.metrics.render() {
         Ok(page) => {
             let mut answer = text(StatusCode::OK, page);

@@ -92,7 +92,7 @@ impl<'a> Status<'a> {
         started: Instant,
     ) -> Self {
         let metrics = &running.metrics;
-        note_servers(running);
+        note_gauges(running);
         Status {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
@@ -165,9 +165,16 @@ fn does(action: &Action) -> String {
     }
 }
 
-/// Writes the servers' health into the metrics, as they are asked for.
-pub fn note_servers(running: &Running) {
-    for upstream in running.edge.load().upstreams.values() {
+/// Writes the servers' health and what is kept in memory into the metrics, as they are asked for.
+pub fn note_gauges(running: &Running) {
+    let edge = running.edge.load();
+    let count = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    running.metrics.files_memory.set(count(edge.files.weight()));
+    running
+        .metrics
+        .answers_memory
+        .set(count(edge.memo.weight()));
+    for upstream in edge.upstreams.values() {
         for server in &upstream.servers {
             running
                 .metrics

@@ -2,7 +2,9 @@
 
 use super::{ConfigFile, Failure, files};
 use crate::answer;
+use crate::content::Coding;
 use crate::edge::{Action, Edge, Route, Site};
+use crate::files::{Files, Found as FoundFile, is_devious};
 use crate::headers::printed;
 use crate::route::{Facts, Found};
 use crate::wire::target;
@@ -218,6 +220,41 @@ fn route_lines(lines: &mut Vec<String>, edge: &Edge, site: &Site, question: &Que
     }
 }
 
+fn what_was_found(found: std::io::Result<FoundFile>, files: &Files) -> String {
+    match found {
+        Ok(FoundFile::File(entry)) => {
+            let path = String::from_utf8_lossy(&entry.path).into_owned();
+            let forms: Vec<&str> = Coding::ALL
+                .iter()
+                .filter(|coding| entry.sibling(**coding).is_some())
+                .map(|coding| coding.suffix())
+                .collect();
+            let beside = match forms.is_empty() {
+                true => String::new(),
+                false => format!(", {} beside it", forms.join(", ")),
+            };
+            let kept = if entry.immutable {
+                ", its name carries a hash"
+            } else {
+                ""
+            };
+            format!(
+                "{}/{path}, {} bytes, {}{beside}{kept}",
+                files.root(),
+                entry.content.len(),
+                printed(&entry.content_type)
+            )
+        }
+        Ok(FoundFile::AddSlash) => "a directory: 308 to its name with a slash".to_string(),
+        Ok(FoundFile::Listing(items)) => {
+            format!("a list of the directory's {} entries", items.len())
+        }
+        Ok(FoundFile::Missing) => "none".to_string(),
+        Ok(FoundFile::Forbidden) => "one that may not be read: 403".to_string(),
+        Err(error) => format!("one that cannot be read: {error}"),
+    }
+}
+
 fn action_lines(
     lines: &mut Vec<String>,
     edge: &Edge,
@@ -242,6 +279,12 @@ fn action_lines(
         },
         Action::Files(files, fallback) => {
             lines.push(format!("does      serves files from {}", files.root()));
+            let below = route.pattern.below(request.path);
+            let found = match is_devious(request.raw_path) {
+                true => Ok(FoundFile::Missing),
+                false => files.look_up(below),
+            };
+            lines.push(format!("file      {}", what_was_found(found, files)));
             if let Some(upstream) = fallback {
                 lines.push(format!(
                     "else      passes it to the upstream {}   {}",

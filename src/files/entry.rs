@@ -79,22 +79,29 @@ pub enum Content {
 }
 
 impl Content {
-    /// Takes a file's content: into memory when it is not larger than `largest`.
+    /// Takes a file's content, into memory when it is not larger than `largest`, and says what the
+    /// file was then. One that is written to all the time stays on disk.
     ///
     /// # Errors
-    /// It cannot be read, or changed meanwhile.
-    pub fn take(file: File, metadata: &Metadata, largest: u64) -> io::Result<Self> {
+    /// It cannot be read.
+    pub fn take(file: File, metadata: &Metadata, largest: u64) -> io::Result<(Self, Stamp)> {
+        const TRIES: usize = 4;
         let stamp = Stamp::of(metadata);
-        let open = OpenFile { file, stamp };
-        if stamp.length > largest {
-            return Ok(Content::Disk(Arc::new(open)));
+        let mut open = OpenFile { file, stamp };
+        for _ in 0..TRIES {
+            if open.stamp.length > largest {
+                break;
+            }
+            let mut body = vec![0; usize::try_from(open.stamp.length).unwrap_or(0)];
+            let read = open.file.read_exact_at(&mut body, 0);
+            if open.unchanged() {
+                read?;
+                return Ok((Content::Memory(Bytes::from(body)), open.stamp));
+            }
+            open.stamp = Stamp::of(&open.file.metadata()?);
         }
-        let mut body = vec![0; usize::try_from(stamp.length).unwrap_or(0)];
-        open.file.read_exact_at(&mut body, 0)?;
-        match open.unchanged() {
-            true => Ok(Content::Memory(Bytes::from(body))),
-            false => Err(io::Error::other("the file changes while it is read")),
-        }
+        let stamp = open.stamp;
+        Ok((Content::Disk(Arc::new(open)), stamp))
     }
 
     /// Bytes.
@@ -132,6 +139,8 @@ pub struct Sibling {
 /// A file as it is served.
 #[derive(Debug)]
 pub struct Entry {
+    /// Where it is below the root.
+    pub path: Vec<u8>,
     /// Its content.
     pub content: Content,
     /// What it was when it was read.

@@ -53,7 +53,7 @@ pub fn look_up(files: &Files, path: &[u8], known: Option<&Arc<Entry>>) -> io::Re
         Looked::Other(found) => return Ok(found),
     };
     let stamp = Stamp::of(&hit.metadata);
-    let siblings = siblings(files, &root, &hit.path, &stamp)?;
+    let siblings = siblings(files, &root, &hit.path, &stamp, known)?;
     if let Some(known) = known
         && known.stamp == stamp
         && same(&known.siblings, &siblings)
@@ -132,6 +132,7 @@ fn siblings(
     root: &Root<'_>,
     path: &[u8],
     stamp: &Stamp,
+    known: Option<&Arc<Entry>>,
 ) -> io::Result<[Option<Sibling>; 3]> {
     let mut all = [const { None }; 3];
     if !files.precompressed {
@@ -146,15 +147,17 @@ fn siblings(
         if own.modified < stamp.modified || own.length == 0 {
             continue;
         }
-        // One that changes just now is not there yet.
-        if let Ok(content) = Content::take(file, &metadata, files.memory.largest())
-            && let Some(slot) = all.get_mut(coding.index())
-        {
-            *slot = Some(Sibling {
-                content,
-                stamp: own,
-            });
-        }
+        let Some(slot) = all.get_mut(coding.index()) else {
+            continue;
+        };
+        let before = known.and_then(|known| known.siblings.get(coding.index())?.as_ref());
+        *slot = match before.filter(|before| before.stamp == own) {
+            Some(before) => Some(before.clone()),
+            None => {
+                let (content, stamp) = Content::take(file, &metadata, files.memory.largest())?;
+                Some(Sibling { content, stamp })
+            }
+        };
     }
     Ok(all)
 }
@@ -168,7 +171,7 @@ fn same(a: &[Option<Sibling>; 3], b: &[Option<Sibling>; 3]) -> bool {
 }
 
 fn entry(files: &Files, hit: Hit, siblings: [Option<Sibling>; 3]) -> io::Result<Entry> {
-    let stamp = Stamp::of(&hit.metadata);
+    let (content, stamp) = Content::take(hit.file, &hit.metadata, files.memory.largest())?;
     let tag = stamp.tag();
     let value = |text: &str| {
         HeaderValue::from_str(text).map_err(|_| io::Error::other("no value of a header field"))
@@ -179,7 +182,8 @@ fn entry(files: &Files, hit: Hit, siblings: [Option<Sibling>; 3]) -> io::Result<
         last_modified: value(&httpdate::fmt_http_date(stamp.modified()))?,
         content_type: files.types.of(name),
         immutable: files.immutable.takes(&hit.path),
-        content: Content::take(hit.file, &hit.metadata, files.memory.largest())?,
+        path: hit.path,
+        content,
         stamp,
         tag,
         forms: Arc::new(Forms::default()),

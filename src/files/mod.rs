@@ -142,6 +142,17 @@ impl Files {
         self.root.display()
     }
 
+    /// What there is for `path`, looked up on disk now. Blocks.
+    ///
+    /// # Errors
+    /// The process has no descriptors left, or the file cannot be read.
+    pub fn look_up(&self, path: &[u8]) -> io::Result<Found> {
+        match is_hidden(path) {
+            true => Ok(Found::Missing),
+            false => lookup::look_up(self, path, None),
+        }
+    }
+
     /// What there is for `path`: decoded, below the root, without its first slash. It may have no
     /// dot segments, and has none where a path was normalised.
     ///

@@ -37,6 +37,10 @@ pub struct Metrics {
     /// Upgraded (WebSocket) connections open now.
     pub upgraded_open: IntGauge,
     compressed: IntCounterVec,
+    /// Bytes of files kept in memory, as they count against their room.
+    pub files_memory: IntGauge,
+    /// Bytes of apps' answers kept in memory, as they count against their room.
+    pub answers_memory: IntGauge,
     upstream_errors: IntCounterVec,
     upstream_up: IntGaugeVec,
     /// Which load of the configuration is running, from 1.
@@ -111,6 +115,14 @@ impl Metrics {
                 "parvis_compressed_bytes_total",
                 "Bytes of apps' answers that were compressed on their way, before (in) and after (out).",
                 &["coding", "side"],
+            )?,
+            files_memory: keep.gauge(
+                "parvis_files_memory_bytes",
+                "Files kept in memory, with room for their compressed forms.",
+            )?,
+            answers_memory: keep.gauge(
+                "parvis_compress_memory_bytes",
+                "Answers of apps kept in memory because they come again and again.",
             )?,
             upstream_errors: keep.counters(
                 "parvis_upstream_errors_total",

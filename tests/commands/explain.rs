@@ -352,3 +352,36 @@ fn what_is_no_question_ends_with_2() {
         assert!(said.contains(['`']), "{said}");
     }
 }
+
+#[test]
+fn a_request_for_a_file() {
+    let folder = Folder::new();
+    folder.write(
+        "parvis.toml",
+        "[upstream.app]\nservers = [\"127.0.0.1:8000\"]\n\
+         [[site]]\nname = \"s\"\nlisten = [\"127.0.0.1:8080\"]\n\
+         [[site.route]]\npath = \"/static/*\"\nfiles = { root = \"files\" }\nfallback = \"app\"\n",
+    );
+    folder.write("files/css/base.55e7cbb9ba48.css", "body {}");
+    folder.write("files/css/base.55e7cbb9ba48.css.gz", "as if");
+    let file = |path: &str| {
+        let lines = explain(&folder, &[&format!("http://s:8080/static/{path}")]);
+        assert!(lines.contains(&"does      serves files from files".to_string()));
+        let fallback = "else      passes it to the upstream app   parvis.toml:1";
+        assert!(lines.contains(&fallback.to_string()), "{lines:#?}");
+        let line = lines.iter().find(|line| line.starts_with("file "));
+        line.expect("a line for the file").clone()
+    };
+    assert_eq!(
+        file("css/base.55e7cbb9ba48.css"),
+        "file      files/css/base.55e7cbb9ba48.css, 7 bytes, text/css; charset=utf-8, .gz beside it, \
+         its name carries a hash"
+    );
+    assert_eq!(
+        file("css"),
+        "file      a directory: 308 to its name with a slash"
+    );
+    for none in ["css/", "none", ".env", "css%2Fbase.55e7cbb9ba48.css"] {
+        assert_eq!(file(none), "file      none", "{none}");
+    }
+}
