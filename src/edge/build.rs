@@ -1,29 +1,20 @@
 //! Settings -> Edge.
 
-use super::settings::{RouteSettings, ServerSettings, Settings, SiteSettings};
-use super::{Action, AtStart, Edge, ListenAddress, LogPolicy, Route, Site, given_up};
-use crate::answer::{Fixed, Redirect};
-use crate::compress::settings::CompressSettings;
-use crate::compress::{CompressPolicy, Memo};
-use crate::config::{
-    At, Diagnostic, Diagnostics, Document, FileId, OrOff, Place, Size, Sources, Text, nearest,
-};
-use crate::files::{Files, Memory};
-use crate::headers::settings::HeadersSettings;
-use crate::headers::{HeaderPolicy, TrustedProxies, field_name};
+use super::build_route::{Inherited, Parts, compress_policy};
+use super::settings::{ServerSettings, Settings, SiteSettings};
+use super::{AtStart, Edge, ListenAddress, LogPolicy, Route, Site, given_up};
+use crate::compress::Memo;
+use crate::config::{At, Diagnostic, Diagnostics, Document, FileId, Place, Size, Sources};
+use crate::files::Memory;
+use crate::headers::{HeaderPolicy, TrustedProxies};
 use crate::observe::RouteMetrics;
-use crate::route::{Conditions, Expected, HostPattern, HostTable, RouteTable};
+use crate::route::{HostPattern, HostTable, RouteTable};
 use crate::upstream::{Health, Upstream};
 use crate::wire::{Limits, Times};
-use http::Method;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// An upgraded connection may be silent for this long unless a route says otherwise: chats are.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// What came of loading a configuration.
 #[derive(Debug)]
@@ -75,37 +66,10 @@ fn build(
     Loaded { sources, result }
 }
 
-/// What a site's routes have from it.
-struct Inherited<'a> {
-    site: &'a SiteSettings,
-    /// Whether its fields of answers are without mistakes: its routes do not repeat them.
-    sound: bool,
-    compress: Option<Arc<CompressPolicy>>,
-}
-
-/// The policy of a route: its site's settings, then its own. What the last of them switches on or
-/// off is on or off.
-fn compress_policy(
-    site: Option<&OrOff<CompressSettings>>,
-    route: Option<&OrOff<CompressSettings>>,
-    errors: &mut Diagnostics,
-) -> Option<Arc<CompressPolicy>> {
-    let table = |setting: Option<&'_ OrOff<CompressSettings>>| match setting {
-        Some(OrOff::On(settings)) => Some(settings.clone()),
-        _ => None,
-    };
-    let (site_table, route_table) = (table(site), table(route));
-    let policy = CompressPolicy::build(&[site_table.as_ref(), route_table.as_ref()], errors);
-    match route.or(site) {
-        Some(OrOff::Off) => None,
-        _ => Some(Arc::new(policy)),
-    }
-}
-
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     sources: Arc<Sources>,
     before: Option<&'a Edge>,
-    errors: &'a mut Diagnostics,
+    pub(super) errors: &'a mut Diagnostics,
 }
 
 impl Builder<'_> {
@@ -354,172 +318,6 @@ impl Builder<'_> {
             }
         }
     }
-
-    fn route(
-        &mut self,
-        route: &RouteSettings,
-        inherited: &Inherited<'_>,
-        parts: &Parts<'_>,
-    ) -> Option<Route> {
-        let site = inherited.site;
-        let conditions = self.conditions(route);
-        let action = self.action(route, parts);
-        let change: Option<&HeadersSettings> =
-            route.headers.as_ref().and_then(|h| h.change.as_ref());
-        let (layers, site_cache): (&[Option<&HeadersSettings>], _) = if inherited.sound {
-            (
-                &[site.headers.as_ref(), change],
-                site.cache_control.as_ref(),
-            )
-        } else {
-            (&[change], None)
-        };
-        let cache = route.cache_control.as_ref().or(site_cache);
-        let headers = HeaderPolicy::build(layers, cache, self.errors);
-        let compress = match &route.compress {
-            None => inherited.compress.clone(),
-            own => {
-                let site = site.compress.as_ref().filter(|_| inherited.sound);
-                compress_policy(site, own.as_ref(), self.errors)
-            }
-        };
-        let upstream_host = route.upstream_host.as_ref().and_then(|host| {
-            let value = host.value.host_value();
-            if value.is_none() {
-                let what = host.value.for_messages("host");
-                self.errors.push(
-                    Diagnostic::new(host.place, what)
-                        .label("expected a name such as \"example.org\""),
-                );
-            }
-            value
-        });
-        let max_body = route
-            .max_body
-            .or(site.max_body)
-            .map(|size| size.0)
-            .filter(|size| *size > 0);
-        Some(Route {
-            label: route.path.value.to_string(),
-            place: route.path.place,
-            pattern: route.path.value.clone(),
-            conditions: conditions?,
-            action: action?,
-            headers,
-            max_body,
-            forwarded: route.forwarded.or(site.forwarded).unwrap_or(false),
-            server_timing: route.server_timing.or(site.server_timing).unwrap_or(false),
-            idle_timeout: route
-                .idle_timeout
-                .or(site.idle_timeout)
-                .unwrap_or(IDLE_TIMEOUT),
-            compress,
-            upstream_host,
-            metrics: RouteMetrics::default(),
-        })
-    }
-
-    fn conditions(&mut self, route: &RouteSettings) -> Option<Conditions> {
-        let before = self.errors.found();
-        let mut conditions = Conditions::default();
-        for method in &route.methods {
-            match Method::from_bytes(method.value.text.to_ascii_uppercase().as_bytes()) {
-                Ok(known) => conditions.methods.push(known),
-                Err(_) => {
-                    let what = method.value.for_messages("method");
-                    self.errors.push(
-                        Diagnostic::new(method.place, what)
-                            .label("expected a method such as \"GET\""),
-                    );
-                }
-            }
-        }
-        for (name, place, text) in route.headers.iter().flat_map(|h| &h.conditions) {
-            let name = field_name(name, *place, self.errors);
-            let expected = self.expected(&text.text, *place);
-            conditions.headers.extend(name.zip(expected));
-        }
-        for (name, (place, text)) in &route.query.0 {
-            let expected = self.expected(&text.text, *place);
-            conditions
-                .query
-                .extend(expected.map(|expected| (name.clone(), expected)));
-        }
-        (self.errors.found() == before).then_some(conditions)
-    }
-
-    fn expected(&mut self, text: &str, place: Place) -> Option<Expected> {
-        match Expected::parse(text) {
-            Ok(expected) => Some(expected),
-            Err(why) => {
-                self.errors
-                    .push(Diagnostic::new(place, why).label("expected after `~`"));
-                None
-            }
-        }
-    }
-
-    /// The upstream of that name.
-    fn upstream(&mut self, name: &At<Text>, parts: &Parts<'_>) -> Option<Arc<Upstream>> {
-        // One that is defined but wrong has its own mistake.
-        let defined = parts.settings.upstreams.contains_key(&name.value.text);
-        if !defined && parts.settings.complete {
-            self.errors.push(unknown_upstream(name, parts.settings));
-        }
-        parts.upstreams.get(&name.value.text).cloned()
-    }
-
-    fn action(&mut self, route: &RouteSettings, parts: &Parts<'_>) -> Option<Action> {
-        if let (Some(fallback), None) = (&route.fallback, &route.files) {
-            let what = "`fallback` is for what is no file, and this route serves none";
-            self.errors.push(
-                Diagnostic::new(fallback.place, what)
-                    .label("remove it, or add `files`; an upstream alone is `proxy`"),
-            );
-        }
-        let things = (&route.proxy, &route.files, &route.redirect, &route.respond);
-        match things {
-            (Some(name), None, None, None) => self.upstream(name, parts).map(Action::Proxy),
-            (None, Some(files), None, None) => {
-                let fallback = route.fallback.as_ref();
-                let fallback = fallback.map(|name| self.upstream(name, parts));
-                let files = Files::build(files, parts.files, self.errors)?;
-                match fallback {
-                    Some(None) => None,
-                    fallback => Some(Action::Files(files, fallback.flatten())),
-                }
-            }
-            (None, None, Some(redirect), None) => {
-                Redirect::build(redirect, &route.path.value, self.errors).map(Action::Redirect)
-            }
-            (None, None, None, Some(respond)) => Fixed::build(respond, self.errors)
-                .map(|fixed| Action::Respond(fixed, Arc::default())),
-            (None, None, None, None) => {
-                // What it was to do may be what could not be read.
-                if route.sound {
-                    self.errors.push(
-                        Diagnostic::new(route.path.place, "the route does nothing")
-                            .label("give it one of `proxy`, `files`, `redirect` and `respond`"),
-                    );
-                }
-                None
-            }
-            _ => {
-                self.errors.push(
-                    Diagnostic::new(route.path.place, "the route does more than one thing")
-                        .label("keep one of `proxy`, `files`, `redirect` and `respond`"),
-                );
-                None
-            }
-        }
-    }
-}
-
-/// What routes are put together from.
-struct Parts<'a> {
-    settings: &'a Settings,
-    upstreams: &'a BTreeMap<String, Arc<Upstream>>,
-    files: &'a Arc<Memory>,
 }
 
 /// A host that was given to a second site, or to one site twice.
@@ -546,20 +344,6 @@ fn answered_twice(
         false => format!("the other site is `{}`", other.name.value),
     };
     diagnostic.related(first.map_or(other.name.place, |host| host.place), label)
-}
-
-fn unknown_upstream(name: &At<Text>, settings: &Settings) -> Diagnostic {
-    if name.value.is_secret() {
-        let what = name.value.for_messages("name of an upstream");
-        return Diagnostic::new(name.place, what).label("there is no upstream of that name");
-    }
-    let text = &name.value.text;
-    let names = settings.upstreams.keys().map(String::as_str);
-    let label = match nearest(text, names) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("define it: [upstream.{text}]"),
-    };
-    Diagnostic::new(name.place, format!("there is no upstream `{text}`")).label(label)
 }
 
 fn listeners(site: &SiteSettings, server: &ServerSettings) -> BTreeSet<SocketAddr> {

@@ -5,6 +5,7 @@
 //! those that come after. Raw settings stop here: what a request sees cannot be wrong.
 
 mod build;
+mod build_route;
 mod given_up;
 mod listen_address;
 mod route_headers;

@@ -1,8 +1,8 @@
 //! Files kept in memory, for all routes of the process.
 
 use super::entry::Entry;
-use quick_cache::sync::Cache;
-use quick_cache::{Equivalent, Weighter};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,20 +70,28 @@ pub struct Memory {
 impl Memory {
     /// Room for so many bytes, and for files that are not larger than `largest`.
     pub fn new(room: u64, largest: u64) -> Self {
-        let items = usize::try_from(room / 16_384).unwrap_or(0).max(64);
         let cache = || {
-            Cache::with(
-                items,
-                room,
+            let options = OptionsBuilder::new()
+                .weight_capacity(room)
+                .estimated_items_capacity(usize::try_from(room / 16_384).unwrap_or(0).max(64))
+                // Each has its part of the room, and the largest file must fit into it several times.
+                .shards(
+                    usize::try_from(room / largest.saturating_mul(8).max(1))
+                        .map_or(1, |n| n.clamp(1, 16)),
+                )
+                .build()
+                .ok()?;
+            Some(Cache::with_options(
+                options,
                 Weigh,
                 foldhash::quality::RandomState::default(),
-                quick_cache::sync::DefaultLifecycle::default(),
-            )
+                DefaultLifecycle::default(),
+            ))
         };
         Memory {
             room,
             largest: if room == 0 { 0 } else { largest },
-            cache: (room > 0).then(cache),
+            cache: if room > 0 { cache() } else { None },
             began: Instant::now(),
             routes: Mutex::default(),
         }
@@ -132,5 +140,81 @@ impl Memory {
         if let Some(cache) = &self.cache {
             cache.remove(&KeyRef { files, path });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Files, Found, settings::FilesSettings};
+    use super::*;
+    use crate::config::{Diagnostics, Document, Sources, Value};
+    use std::time::Duration;
+
+    /// Files of these sizes below a folder, served with so much memory.
+    fn files(name: &str, room: u64, sizes: &[(&str, usize)]) -> (Arc<Files>, Arc<Memory>) {
+        let folder = std::env::temp_dir().join(format!("parvis-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, size) in sizes {
+            std::fs::write(folder.join(name), vec![b'x'; *size]).unwrap();
+        }
+        let mut sources = Sources::default();
+        let text = format!("files = {{ root = {:?} }}", folder.to_str().unwrap());
+        let file = sources.add("t.toml".into(), text);
+        let mut errors = Diagnostics::default();
+        let document = Document::parse(&sources, &[file], &mut errors);
+        let (_, _, node) = document.entries().next().unwrap();
+        let settings = FilesSettings::read(&node, &mut errors).unwrap();
+        let memory = Arc::new(Memory::new(room, 1 << 20));
+        let files = Files::build(&settings, &memory, &mut errors);
+        assert!(errors.is_empty(), "{}", errors.render(&sources));
+        (files.unwrap(), memory)
+    }
+
+    fn find(files: &Arc<Files>, path: &str, now: Instant) -> Arc<Entry> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        match runtime.block_on(files.find(path.as_bytes(), now)).unwrap() {
+            Found::File(entry) => entry,
+            found => panic!("{path}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_once_and_looked_at_now_and_then() {
+        let (files, memory) = files("once", 4 << 20, &[("a", 1000), ("large", 1 << 20)]);
+        let now = Instant::now();
+        for path in ["a", "large"] {
+            let first = find(&files, path, now);
+            assert!(Arc::ptr_eq(&first, &find(&files, path, now)), "{path}");
+            let later = now + Duration::from_secs(5);
+            assert!(Arc::ptr_eq(&first, &find(&files, path, later)), "{path}");
+            let place = files_folder("once").join(path);
+            std::fs::write(&place, "changed").unwrap();
+            assert!(Arc::ptr_eq(&first, &find(&files, path, later)), "{path}");
+            let changed = find(&files, path, later + Duration::from_secs(1));
+            assert_eq!(changed.content.len(), 7);
+        }
+        assert!(memory.weight() > 0);
+        std::fs::remove_dir_all(files_folder("once")).unwrap();
+    }
+
+    fn files_folder(name: &str) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("parvis-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn the_room_is_never_exceeded() {
+        let names: Vec<String> = (0..200).map(|n| format!("f{n}")).collect();
+        let sizes: Vec<(&str, usize)> = names.iter().map(|n| (n.as_str(), 50_000)).collect();
+        let (files, memory) = files("room", 1 << 20, &sizes);
+        let now = Instant::now();
+        for _ in 0..2 {
+            for (name, size) in &sizes {
+                assert_eq!(find(&files, name, now).content.len(), *size as u64);
+                assert!(memory.weight() <= 1 << 20);
+            }
+        }
+        std::fs::remove_dir_all(files_folder("room")).unwrap();
     }
 }

@@ -354,6 +354,7 @@ fn partial(entry: &Entry, ranges: Ranges, head: &mut ResponseHeader) -> Result<B
     };
     let length = entry.content.len();
     let of = |range: &Range<u64>| part(&entry.content, range);
+    head.insert_header("Accept-Ranges", HeaderValue::from_static("bytes"))?;
     if let [range] = parts.as_slice() {
         head.insert_header(CONTENT_TYPE, entry.content_type.clone())?;
         head.insert_header("Content-Range", content_range(range, length))?;
