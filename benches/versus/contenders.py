@@ -1,5 +1,4 @@
-"""The backend and the servers that are compared: their configurations, how they start, and the
-check that they do the same job."""
+"""The backend and the servers that are compared: their configurations, and how they start."""
 
 import contextlib
 import http.client
@@ -9,8 +8,9 @@ import signal
 import socket
 import time
 
+from page import page
 from process import Failure, Process
-from rows import FILES, FORWARDED, SMALL
+from rows import FILES, FORWARDED, PAGES, SMALL
 
 START_SECONDS = 10
 HOST = "127.0.0.1"
@@ -47,20 +47,30 @@ NGINX_CONTENDER = """
     }
 """
 
-# /job answers with what the request said, one line per header.
+# What one parameter of nginx's configuration may hold is a little more.
+NGINX_PARAMETER = 3500
+
+# /job answers with what the request said, one line per header; /unique with a page that is another
+# one each time, as most are that an app makes for a user.
 NGINX_BACKEND = """
     access_log off;
     open_file_cache max=100 inactive=1d;
     open_file_cache_valid 1d;
     server {
         listen @PORT reuseport;
-        root @DIR/files;
+        root @FILES;
+        types { text/html html; }
+        charset utf-8;
         location = /66 {
             default_type application/json;
             return 200 @SMALL;
         }
         location = /job {
             return 200 "@JOB";
+        }
+        location = /unique {
+            default_type text/html;
+            @UNIQUE
         }
     }
 """
@@ -82,10 +92,14 @@ servers = ["@BACKEND"]
 
 
 class Server:
-    """A running server: its process, its port, and its access log if it writes one."""
+    """A running server: its process, its port, and its access log if it writes one.
+
+    The backend has the directory of its files too.
+    """
 
     def __init__(self, name, process, port, log=None):
         self.name, self.process, self.port, self.log = name, process, port, log
+        self.files = None
 
     def __enter__(self):
         return self
@@ -118,7 +132,7 @@ class Nginx(Contender):
     def start(self, row, backend, home):
         (port,) = free_ports(1)
         log = home / "access.log" if self.with_log else None
-        http = fill(NGINX_CONTENDER + row.nginx, port, backend, home, quote=nginx_quoted)
+        http = fill(NGINX_CONTENDER + row.nginx, port, backend, home, nginx_quoted)
         # parvis collects lines too before it writes them.
         http = http.replace("@LOG", f"{log} combined buffer=64k flush=1s" if log else "off")
         return start_nginx(self.name, self.binary, http, port, home, log)
@@ -133,7 +147,7 @@ class Parvis(Contender):
     def start(self, row, backend, home):
         port, admin = free_ports(2)
         log = home / "access.log" if self.with_log else None
-        text = fill(PARVIS + row.parvis, port, backend, home, quote=toml_quoted)
+        text = fill(PARVIS + row.parvis, port, backend, home, toml_quoted)
         text = text.replace("@ADMIN", f"{HOST}:{admin}")
         text = text.replace("@LOG", toml_quoted(str(log) if log else "off"))
         config = home / "parvis.toml"
@@ -148,7 +162,8 @@ class Bare(Contender):
         self.binary = binary
 
     def takes_part(self, row):
-        return row.proxied
+        # It compresses nothing.
+        return row.proxied and not row.codings
 
     def start(self, row, backend, home):
         (port,) = free_ports(1)
@@ -164,10 +179,29 @@ def start_backend(binary, directory):
     files.mkdir(parents=True)
     for name, size in FILES.items():
         (files / name).write_bytes(os.urandom(size))
+    for name, content in PAGES.items():
+        (files / name).write_bytes(content)
     (port,) = free_ports(1)
     job = "".join(f"{name}: $http_{name.lower().replace('-', '_')}\\n" for name in FORWARDED)
-    http = fill(NGINX_BACKEND.replace("@JOB", job), port, None, home, quote=nginx_quoted)
-    return start_nginx("the backend", binary, http, port, home)
+    http = NGINX_BACKEND.replace("@JOB", job).replace("@UNIQUE", unique_page())
+    http = http.replace("@FILES", nginx_quoted(str(files)))
+    http = fill(http, port, None, home, nginx_quoted)
+    server = start_nginx("the backend", binary, http, port, home)
+    server.files = files
+    return server
+
+
+def unique_page():
+    """nginx's directives that answer with the page, $request_id being the token."""
+    token = "@" * 32
+    answer, sets = "", []
+    for number, part in enumerate(page(token).decode().split(token)):
+        answer += "$request_id" if number else ""
+        for start in range(0, len(part), NGINX_PARAMETER):
+            name = f"$page{len(sets)}"
+            sets.append(f"set {name} {nginx_quoted(part[start:start + NGINX_PARAMETER])};")
+            answer += name
+    return "\n".join([*sets, f'return 200 "{answer}";'])
 
 
 def start_nginx(name, binary, http, port, home, log=None):
@@ -220,45 +254,6 @@ def last_words(home):
     return "\n".join(f"    {line}" for line in lines) or "    (it said nothing)"
 
 
-def check(server, row, backend):
-    """That the server answers the row as the backend would, and tells the backend what it has to.
-
-    Returns the size of the body.
-    """
-    try:
-        return compared(server, row, backend)
-    except (OSError, http.client.HTTPException) as error:
-        raise Failure(f"row {row.name}: {server.name} breaks off its answer: {error!r}") from error
-
-
-def compared(server, row, backend):
-    path = row.reference or row.path
-    status, _, expected = backend.get(path)
-    if status != 200:
-        raise Failure(f"row {row.name}: the backend answers {path} with {status}")
-    status, headers, body = server.get(row.path, row.request_headers)
-    if status != 200:
-        raise Failure(f"row {row.name}: {server.name} answers {row.path} with {status}")
-    if body != expected:
-        same = len(os.path.commonprefix([body, expected]))
-        raise Failure(f"row {row.name}: the body from {server.name} ({len(body)} bytes) differs "
-                      f"from the backend's ({len(expected)} bytes) from byte {same} on")
-
-    # Bare pingora forwards nothing about the client: it is the floor, not an equal.
-    if server.name == Bare.name:
-        return len(body)
-    if "X-Request-ID" not in headers:
-        raise Failure(f"row {row.name}: the answer of {server.name} has no X-Request-ID")
-    if row.proxied:
-        _, _, job = server.get("/job", row.request_headers)
-        told = dict(line.split(": ", 1) for line in job.decode().splitlines() if ": " in line)
-        missing = [name for name in FORWARDED if not told.get(name)]
-        if missing:
-            raise Failure(f"row {row.name}: {server.name} does not send {', '.join(missing)} "
-                          "to the backend, so the jobs are not equal")
-    return len(body)
-
-
 def free_ports(count):
     """Ports that the kernel gave, all different because all are held until the last is known."""
     with contextlib.ExitStack() as stack:
@@ -274,6 +269,7 @@ def fill(text, port, backend, home, quote):
     text = text.replace("@PORT", f"{HOST}:{port}").replace("@DIR", str(home))
     if backend:
         text = text.replace("@BACKEND", f"{HOST}:{backend.port}")
+        text = text.replace("@FILES", quote(str(backend.files)))
     return text.replace("@SMALL", quote(SMALL.decode()))
 
 

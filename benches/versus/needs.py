@@ -15,6 +15,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 # Debian's package of each command. The names are the same in Ubuntu.
 PACKAGES = {"nginx": "nginx", "wrk": "wrk"}
+# By the content coding that the check decodes with them. Python has no decoder for these.
+DECODER_PACKAGES = {"br": {"brotli": "brotli"}, "zstd": {"zstd": "zstd"}}
 # Only to build: pingora brings C libraries.
 BUILD_PACKAGES = {"cargo": "cargo", "c++": "g++", "cmake": "cmake", "make": "make"}
 
@@ -29,6 +31,9 @@ class Found:
 def find(chosen):
     builds = not (chosen.parvis and (chosen.bare or chosen.no_bare))
     wanted = {**PACKAGES, **(BUILD_PACKAGES if builds else {})}
+    for coding, packages in DECODER_PACKAGES.items():
+        if any(coding in row.codings for row in chosen.rows):
+            wanted.update(packages)
     missing = [command for command in wanted if not which(command)]
     if missing and chosen.install:
         install([wanted[command] for command in missing if command != "cargo"])

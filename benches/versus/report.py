@@ -18,12 +18,19 @@ REFERENCE = "nginx"
 SUBJECT = "parvis"
 
 
+def shown(ratio):
+    """A ratio as text. A small one has a digit more, so that it does not pass a bar by rounding."""
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
+
+
 @dataclass
 class Result:
     """All rounds of one row."""
 
     row: Row
     rounds: Dict[str, List[Measurement]]
+    # By server: the body of an answer as it is sent.
+    body_bytes: Dict[str, int]
 
     def median(self, server, what):
         return statistics.median(getattr(one, what) for one in self.rounds[server])
@@ -40,17 +47,31 @@ class Result:
     def ratio(self, server, what):
         return statistics.median(self.ratios(server, what))
 
+    def bytes_ratio(self, server):
+        return self.body_bytes[server] / self.body_bytes[REFERENCE]
+
+    def bars(self):
+        """What was demanded: [(of what, at most, whether it held)]."""
+        found = []
+        if self.row.cpu_at_most is not None:
+            # What is printed is what is judged.
+            held = float(shown(self.ratio(SUBJECT, "cpu_us"))) <= self.row.cpu_at_most
+            found.append(("CPU", self.row.cpu_at_most, held))
+        if self.row.bytes_at_most is not None:
+            # The bytes themselves are printed too, so nothing is rounded.
+            held = self.bytes_ratio(SUBJECT) <= self.row.bytes_at_most
+            found.append(("bytes", self.row.bytes_at_most, held))
+        return found
+
     @property
     def held(self):
-        """Whether the bar held; None if there is none."""
-        if self.row.cpu_at_most is None:
-            return None
-        # What is printed is what is judged.
-        return round(self.ratio(SUBJECT, "cpu_us"), 2) <= self.row.cpu_at_most
+        """Whether all bars held; None if there is none."""
+        bars = self.bars()
+        return all(held for _, _, held in bars) if bars else None
 
 
-HEAD = ["row", "server", "req/s", "CPU us/req", "memory MiB", "p99 ms",
-        "req/s ratio", "CPU ratio", "(min-max)", "bar on CPU ratio"]
+HEAD = ["row", "server", "req/s", "CPU us/req", "memory MiB", "p99 ms", "body bytes",
+        "req/s ratio", "CPU ratio", "(min-max)", "bytes ratio", "bars on the ratios"]
 
 
 def lines(result):
@@ -63,13 +84,15 @@ def lines(result):
             f"{result.median(server, 'cpu_us'):.1f}",
             f"{result.memory_mib(server):.1f}",
             f"{result.median(server, 'p99_ms'):.2f}",
+            f"{result.body_bytes[server]:,}",
         ]
         if not first:
             cpu = result.ratios(server, "cpu_us")
-            line += [f"{result.ratio(server, 'rps'):.2f}", f"{statistics.median(cpu):.2f}",
-                     f"({min(cpu):.2f}-{max(cpu):.2f})"]
-        if server == SUBJECT and result.held is not None:
-            line.append(f"<= {result.row.cpu_at_most:.2f}  {'ok' if result.held else 'MISSED'}")
+            line += [shown(result.ratio(server, "rps")), shown(statistics.median(cpu)),
+                     f"({shown(min(cpu))}-{shown(max(cpu))})", f"{result.bytes_ratio(server):.3f}"]
+        if server == SUBJECT:
+            line.append("  ".join(f"{what} <= {most:.2f} {'ok' if held else 'MISSED'}"
+                                  for what, most, held in result.bars()))
         yield line + [""] * (len(HEAD) - len(line))
 
 
@@ -137,14 +160,17 @@ def as_json(results, machine, chosen):
                 "cpu_us": result.median(server, "cpu_us"),
                 "memory_mib": result.memory_mib(server),
                 "p99_ms": result.median(server, "p99_ms"),
+                "body_bytes": result.body_bytes[server],
                 "rps_ratio": result.ratio(server, "rps"),
                 "cpu_ratio": result.ratio(server, "cpu_us"),
+                "bytes_ratio": result.bytes_ratio(server),
                 "rounds": [asdict(one) for one in rounds],
             }
         rows.append({
             "name": result.row.name,
             "title": result.row.title,
             "cpu_at_most": result.row.cpu_at_most,
+            "bytes_at_most": result.row.bytes_at_most,
             "held": result.held,
             "servers": servers,
         })

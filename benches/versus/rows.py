@@ -6,22 +6,31 @@ A new row is a new `Row` at the end of ROWS. One that needs another configuratio
     @PORT         where this server listens
     @BACKEND      address and port of the backend
     @DIR          a directory of this server's own, removed at the end
+    @FILES        the directory of the files, the backend's own root, quoted for that configuration
     @SMALL        the answer of 66 bytes, quoted for that configuration
 """
 
 from dataclasses import dataclass, field
 from typing import Dict, Optional
 
+from page import page
+
 # The answer of a small API call.
 SMALL = b'{"id":12345,"name":"parvis","ok":true,"items":[1,2,3],"t":123456}\n'
 assert len(SMALL) == 66
 
 # Files of random bytes below the backend's root.
-FILES = {"1k": 1 << 10, "100k": 100 << 10, "1m": 1 << 20}
+FILES = {"1k": 1 << 10, "100k": 100 << 10, "1m": 1 << 20, "16m": 16 << 20}
+
+# Files with a content of their own there.
+PAGES = {"page.html": page()}
 
 # What parvis tells an app about the client, always. nginx has to be told to.
 FORWARDED = ["Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP",
              "X-Request-ID"]
+
+# What parvis says about every file, beside Content-Type. nginx has to be told to say some of it.
+FILE_FIELDS = ["ETag", "Last-Modified", "Cache-Control", "X-Content-Type-Options"]
 
 # When wrk is slower than the backend, nginx writes what its buffers do not take to a file. parvis
 # holds the backend back instead, and so does nginx with proxy_max_temp_file_size 0.
@@ -48,6 +57,38 @@ server {
 }
 """
 
+# gzip as it is recommended everywhere. text/html is always among the types.
+GZIP = """
+    gzip on;
+    gzip_comp_level 6;
+    gzip_types text/css text/plain text/javascript application/javascript application/json
+               application/xml image/svg+xml;
+    gzip_proxied any;
+    gzip_vary on;
+    gzip_min_length 800;
+"""
+
+NGINX_PROXY_GZIP = NGINX_PROXY.replace("    location / {", GZIP + "    location / {")
+
+# parvis looks within a second whether a file has changed, so nginx has to as well: its own default
+# is a minute.
+NGINX_FILES = """
+server {
+    listen @PORT reuseport;
+    root @FILES;
+    types { text/html html; }
+    charset utf-8;
+    open_file_cache max=1000 inactive=1d;
+    open_file_cache_valid 1s;
+    add_header X-Request-ID $request_id;
+    add_header Cache-Control no-cache;
+    add_header X-Content-Type-Options nosniff;
+    location / { }
+}
+"""
+
+NGINX_FILES_GZIP = NGINX_FILES.replace("    location / {", GZIP + "    location / {")
+
 PARVIS_PROXY = """
 [[site]]
 name = "bench"
@@ -64,6 +105,18 @@ path = "/*"
 proxy = "app"
 """
 
+PARVIS_FILES = """
+[[site]]
+name = "bench"
+listen = ["@PORT"]
+[site.headers]
+security = "off"
+
+[[site.route]]
+path = "/*"
+files = { root = @FILES }
+"""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -76,14 +129,61 @@ class Row:
     reference: Optional[str] = None
     # Whether the answer comes from the backend. Bare pingora takes part only then.
     proxied: bool = True
+    # Whether it is a file that the server reads itself.
+    file: bool = False
     # At most this much CPU time per request, as a multiple of nginx's.
     cpu_at_most: Optional[float] = None
+    # At most this many bytes of body as they are sent, compressed, as a multiple of nginx's.
+    bytes_at_most: Optional[float] = None
     # Connections of wrk; None: what --connections says.
     connections: Optional[int] = None
     wrk_threads: int = 2
+    # An Accept-Encoding here names one coding, and the answer has to have it.
     request_headers: Dict[str, str] = field(default_factory=dict)
+    # For nginx, where it is asked for something else; None: the same.
+    nginx_request_headers: Optional[Dict[str, str]] = None
+    # Whether every answer is another page: `page` with a new token.
+    unique: bool = False
+    # Ask before the check until the answer does not change any more: an answer that comes again
+    # may be compressed in haste at first, and then better.
+    warm_up: bool = False
     nginx: str = NGINX_PROXY
     parvis: str = PARVIS_PROXY
+
+    def headers_for(self, server):
+        """The request's headers for the server of that name."""
+        if server == "nginx" and self.nginx_request_headers is not None:
+            return self.nginx_request_headers
+        return self.request_headers
+
+    def coding_for(self, server):
+        """The Content-Encoding that server's answer has to have; None: none at all."""
+        return self.headers_for(server).get("Accept-Encoding")
+
+    @property
+    def codings(self):
+        """All codings that an answer of this row may have."""
+        return {self.coding_for("nginx"), self.coding_for("parvis")} - {None}
+
+
+def file(name, title, **more):
+    """A row of a file on disk."""
+    return Row(f"file-{name}", title, f"/{name}", proxied=False, file=True,
+               nginx=NGINX_FILES, parvis=PARVIS_FILES, **more)
+
+
+def html(name, title, path, coding, **more):
+    """A row of a compressed page: parvis is asked for `coding`, nginx for the only one it has."""
+    more = {"nginx": NGINX_PROXY_GZIP, **more}
+    return Row(f"html-{name}", f"50 KiB HTML {title}", path,
+               request_headers={"Accept-Encoding": coding},
+               nginx_request_headers={"Accept-Encoding": "gzip"}, **more)
+
+
+def html_file(name, title, coding, **more):
+    """A row of a compressed page that is a file on disk."""
+    return html(name, title, "/page.html", coding, proxied=False, file=True, warm_up=True,
+                nginx=NGINX_FILES_GZIP, parvis=PARVIS_FILES, **more)
 
 
 ROWS = [
@@ -92,4 +192,20 @@ ROWS = [
     Row("100k", "100 KiB, proxied", "/100k", cpu_at_most=1.15),
     Row("1m", "1 MiB, proxied", "/1m"),
     Row("own", "66-byte answer of its own", "/own", reference="/66", proxied=False),
+    file("1k", "1 KiB file", cpu_at_most=1.15),
+    file("100k", "100 KiB file", cpu_at_most=1.1),
+    file("1m", "1 MiB file", cpu_at_most=1.1),
+    # More than parvis keeps in memory. With more connections, those that the end of a measurement
+    # cuts off would be a good part of it.
+    file("16m", "16 MiB file", connections=16),
+    html("gzip", "proxied, gzip", "/page.html", "gzip", warm_up=True,
+         cpu_at_most=0.5, bytes_at_most=1),
+    html("br", "proxied, br against gzip", "/page.html", "br", warm_up=True,
+         cpu_at_most=0.7, bytes_at_most=0.88),
+    # The worst case, where nothing that was kept helps.
+    html("unique-gzip", "always new, gzip", "/unique", "gzip", unique=True),
+    html("unique-br", "always new, br against gzip", "/unique", "br", unique=True),
+    html("unique-zstd", "always new, zstd against gzip", "/unique", "zstd", unique=True),
+    html_file("file-gzip", "file, gzip", "gzip", cpu_at_most=0.06),
+    html_file("file-br", "file, br against gzip", "br", cpu_at_most=0.06),
 ]

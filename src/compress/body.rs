@@ -20,7 +20,7 @@ const LARGE: u64 = 1024 * 1024;
 /// How long a piece may be held back while others come.
 const HOLD: Duration = Duration::from_millis(20);
 /// The work after which others on the thread get their turn.
-const STINT: Duration = Duration::from_micros(700);
+const STINT: Duration = Duration::from_micros(250);
 
 /// A body on its way.
 #[derive(Debug)]

@@ -52,7 +52,8 @@ impl CompressPolicy {
                     }
                     policy.algorithms.push(coding);
                 }
-                if given.value.is_empty() {
+                // What could not be read is a mistake of its own.
+                if given.value.is_empty() && layer.sound {
                     errors.push(
                         Diagnostic::new(given.place, "no algorithm is left")
                             .label("to compress nothing, write compress = \"off\""),
@@ -340,8 +341,7 @@ pub fn weaken_tag(answer: &mut ResponseHeader) -> pingora::Result<()> {
 
 /// Adds to each weak tag of `If-Match` or `If-None-Match` its strong twin: the app knows the tag
 /// as it gave it, before parvis made it weak. `None` when there is no weak tag.
-pub fn with_strong_twins(tags: &HeaderValue) -> Option<HeaderValue> {
-    let text = tags.as_bytes();
+pub fn with_strong_twins(text: &[u8]) -> Option<HeaderValue> {
     let mut out = Vec::with_capacity(text.len().saturating_mul(2));
     let mut found = false;
     let mut rest = text;

@@ -471,10 +471,22 @@ impl<T: Value> Value for OrOff<T> {
         format!("{} or \"off\"", T::kind())
     }
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
-        if text_of(node).as_deref() == Some("off") {
+        let text = text_of(node);
+        if text.as_deref() == Some("off") {
             return Some(OrOff::Off);
         }
-        T::read(node, errors).map(OrOff::On)
+        if T::table().is_none() || node.entries().is_some() {
+            return T::read(node, errors).map(OrOff::On);
+        }
+        // What reads a table does not know that a word would do.
+        match text.filter(|text| nearest(text, ["off"].into_iter()).is_some()) {
+            Some(text) => errors.push(
+                Diagnostic::new(node.place, format!("invalid value {text:?}"))
+                    .label("did you mean \"off\"?"),
+            ),
+            None => node.mismatch("a table or \"off\"", errors),
+        }
+        None
     }
     fn show(&self) -> String {
         match self {

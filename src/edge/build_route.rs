@@ -7,7 +7,7 @@ use crate::answer::{Fixed, Redirect};
 use crate::compress::CompressPolicy;
 use crate::compress::settings::CompressSettings;
 use crate::config::{At, Diagnostic, Diagnostics, OrOff, Place, Text, nearest};
-use crate::files::{Files, Memory};
+use crate::files::{Files, Memory, Shrinks};
 use crate::headers::settings::HeadersSettings;
 use crate::headers::{HeaderPolicy, field_name};
 use crate::observe::RouteMetrics;
@@ -48,6 +48,19 @@ pub(super) fn compress_policy(
     }
 }
 
+/// Which of a route's files are encoded.
+fn shrinks(policy: Option<&Arc<CompressPolicy>>) -> Shrinks {
+    let policy = policy.cloned();
+    Shrinks {
+        name: format!("{policy:?}"),
+        test: Box::new(move |kind| {
+            policy
+                .as_ref()
+                .is_some_and(|policy| policy.takes_type(kind))
+        }),
+    }
+}
+
 /// What routes are put together from.
 pub(super) struct Parts<'a> {
     pub settings: &'a Settings,
@@ -64,7 +77,6 @@ impl Builder<'_> {
     ) -> Option<Route> {
         let site = inherited.site;
         let conditions = self.conditions(route);
-        let action = self.action(route, parts);
         let change: Option<&HeadersSettings> =
             route.headers.as_ref().and_then(|h| h.change.as_ref());
         let (layers, site_cache): (&[Option<&HeadersSettings>], _) = if inherited.sound {
@@ -84,6 +96,7 @@ impl Builder<'_> {
                 compress_policy(site, own.as_ref(), self.errors)
             }
         };
+        let action = self.action(route, compress.as_ref(), parts);
         let upstream_host = route.upstream_host.as_ref().and_then(|host| {
             let value = host.value.host_value();
             if value.is_none() {
@@ -170,7 +183,12 @@ impl Builder<'_> {
         parts.upstreams.get(&name.value.text).cloned()
     }
 
-    fn action(&mut self, route: &RouteSettings, parts: &Parts<'_>) -> Option<Action> {
+    fn action(
+        &mut self,
+        route: &RouteSettings,
+        compress: Option<&Arc<CompressPolicy>>,
+        parts: &Parts<'_>,
+    ) -> Option<Action> {
         if let (Some(fallback), None) = (&route.fallback, &route.files) {
             let what = "`fallback` is for what is no file, and this route serves none";
             self.errors.push(
@@ -184,7 +202,7 @@ impl Builder<'_> {
             (None, Some(files), None, None) => {
                 let fallback = route.fallback.as_ref();
                 let fallback = fallback.map(|name| self.upstream(name, parts));
-                let files = Files::build(files, parts.files, self.errors)?;
+                let files = Files::build(files, shrinks(compress), parts.files, self.errors)?;
                 match fallback {
                     Some(None) => None,
                     fallback => Some(Action::Files(files, fallback.flatten())),

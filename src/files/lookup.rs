@@ -3,7 +3,7 @@
 use super::entry::{Content, Entry, Sibling, Stamp};
 use super::listing::Item;
 use super::open::{Opened, Root, readable};
-use super::{Files, Try};
+use super::{Files, LENT_FROM, Try};
 use crate::content::{Coding, Forms};
 use http::header::HeaderValue;
 use std::fs::{File, Metadata};
@@ -154,7 +154,9 @@ fn siblings(
         *slot = match before.filter(|before| before.stamp == own) {
             Some(before) => Some(before.clone()),
             None => {
-                let (content, stamp) = Content::take(file, &metadata, files.memory.largest())?;
+                // It is never encoded again.
+                let largest = files.memory.largest().min(LENT_FROM);
+                let (content, stamp) = Content::take(file, &metadata, largest)?;
                 Some(Sibling { content, stamp })
             }
         };
@@ -171,16 +173,17 @@ fn same(a: &[Option<Sibling>; 3], b: &[Option<Sibling>; 3]) -> bool {
 }
 
 fn entry(files: &Files, hit: Hit, siblings: [Option<Sibling>; 3]) -> io::Result<Entry> {
-    let (content, stamp) = Content::take(hit.file, &hit.metadata, files.memory.largest())?;
+    let name = hit.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    let content_type = files.types.of(name);
+    let (content, stamp) = Content::take(hit.file, &hit.metadata, files.largest(&content_type))?;
     let tag = stamp.tag();
     let value = |text: &str| {
         HeaderValue::from_str(text).map_err(|_| io::Error::other("no value of a header field"))
     };
-    let name = hit.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
     Ok(Entry {
         etag: value(&format!("\"{tag}\""))?,
         last_modified: value(&httpdate::fmt_http_date(stamp.modified()))?,
-        content_type: files.types.of(name),
+        content_type,
         immutable: files.immutable.takes(&hit.path),
         path: hit.path,
         content,

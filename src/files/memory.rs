@@ -145,7 +145,7 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Files, Found, settings::FilesSettings};
+    use super::super::{Files, Found, Shrinks, settings::FilesSettings};
     use super::*;
     use crate::config::{Diagnostics, Document, Sources, Value};
     use std::time::Duration;
@@ -165,7 +165,11 @@ mod tests {
         let (_, _, node) = document.entries().next().unwrap();
         let settings = FilesSettings::read(&node, &mut errors).unwrap();
         let memory = Arc::new(Memory::new(room, 1 << 20));
-        let files = Files::build(&settings, &memory, &mut errors);
+        let shrinks = Shrinks {
+            name: String::new(),
+            test: Box::new(|_| true),
+        };
+        let files = Files::build(&settings, shrinks, &memory, &mut errors);
         assert!(errors.is_empty(), "{}", errors.render(&sources));
         (files.unwrap(), memory)
     }

@@ -21,6 +21,7 @@ pub use lookup::Found;
 pub use memory::Memory;
 
 use crate::config::{Diagnostic, Diagnostics, OrOff, PathPattern};
+use http::header::HeaderValue;
 use immutable::Immutable;
 use settings::{FilesSettings, FollowLinks};
 use std::io;
@@ -31,6 +32,25 @@ use std::time::Instant;
 /// How often a file in memory is compared with the one on disk, milliseconds. Changes are to be
 /// seen within a second.
 const LOOK_EVERY: u64 = 500;
+
+/// From here on the kernel sends a file faster from its own cache than from our memory. Only what is
+/// encoded is worth keeping then.
+const LENT_FROM: u64 = 32 * 1024;
+
+/// Which files are encoded, by their content types: those are kept in memory also when they are not
+/// small. What that is, the room that encodes knows.
+pub struct Shrinks {
+    /// What tells one such answer from another, for people.
+    pub name: String,
+    /// Whether bodies of this `Content-Type` shrink.
+    pub test: Box<dyn Fn(&[u8]) -> bool + Send + Sync>,
+}
+
+impl std::fmt::Debug for Shrinks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
 
 /// A route's files, compiled.
 #[derive(Debug)]
@@ -43,6 +63,7 @@ pub struct Files {
     immutable: Immutable,
     follow: FollowLinks,
     types: ContentTypes,
+    shrinks: Shrinks,
     memory: Arc<Memory>,
     /// What tells this route's files from those of others in memory.
     number: u64,
@@ -63,6 +84,7 @@ impl Files {
     /// Compiles the settings.
     pub fn build(
         settings: &FilesSettings,
+        shrinks: Shrinks,
         memory: &Arc<Memory>,
         errors: &mut Diagnostics,
     ) -> Option<Arc<Self>> {
@@ -121,7 +143,7 @@ impl Files {
         }
         let files = Files {
             number: memory.number(format!(
-                "{root:?} {index:?} {tries:?} {} {immutable:?} {types:?} {:?}",
+                "{root:?} {index:?} {tries:?} {} {immutable:?} {types:?} {shrinks:?} {:?}",
                 settings.precompressed, settings.follow_links
             )),
             root,
@@ -132,9 +154,19 @@ impl Files {
             immutable,
             follow: settings.follow_links,
             types: types.into_iter().collect(),
+            shrinks,
             memory: memory.clone(),
         };
         Some(Arc::new(files))
+    }
+
+    /// The largest file of this type that is kept in memory, bytes.
+    fn largest(&self, kind: &HeaderValue) -> u64 {
+        let largest = self.memory.largest();
+        match (self.shrinks.test)(kind.as_bytes()) {
+            true => largest,
+            false => largest.min(LENT_FROM),
+        }
     }
 
     /// The directory, for people.

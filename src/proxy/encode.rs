@@ -32,11 +32,17 @@ pub fn ask(request: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
         return Ok(());
     }
     for name in [IF_NONE_MATCH, IF_MATCH] {
-        let mut lines = request.headers.get_all(&name).iter();
-        let (Some(tags), None) = (lines.next(), lines.next()) else {
+        let lines: Vec<&[u8]> = request
+            .headers
+            .get_all(&name)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
+        if lines.is_empty() {
             continue;
-        };
-        if let Some(tags) = with_strong_twins(tags) {
+        }
+        // Several lines are one list (RFC 9110 section 5.3).
+        if let Some(tags) = with_strong_twins(&lines.join(&b", "[..])) {
             request.insert_header(name, tags)?;
             ctx.weak_tags = true;
         }

@@ -4,6 +4,7 @@ import views
 
 urlpatterns = [
     path("", views.index),
+    path("styled/", views.styled),
     path("health/", views.health),
     path("cookies/", views.cookies),
     path("session/", views.session),

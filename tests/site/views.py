@@ -39,6 +39,10 @@ def index(request):
     return render(request, "index.html")
 
 
+def styled(request):
+    return render(request, "styled.html")
+
+
 def json_page(request):
     return JsonResponse({"site": "parvis test site", "numbers": [1, 2, 3]})
 

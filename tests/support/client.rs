@@ -215,6 +215,17 @@ impl Client {
         n
     }
 
+    /// The same where the other side may end the connection in the middle: a reset is an end.
+    pub fn read_or_end(&mut self, space: &mut [u8]) -> usize {
+        if self.ahead.is_empty() {
+            return match self.stream.read(space) {
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+                read => read.unwrap(),
+            };
+        }
+        self.read(space)
+    }
+
     /// Reads until the other side closes. A reset counts as closed.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more() > 0 {}

@@ -3,6 +3,7 @@
 use super::folder::Folder;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// A running site.
@@ -48,6 +49,11 @@ impl Site {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where `collectstatic` put the site's static files.
+    pub fn static_root(&self) -> PathBuf {
+        self.folder.join("static")
     }
 }
 
