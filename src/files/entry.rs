@@ -117,13 +117,20 @@ impl Content {
         self.len() == 0
     }
 
-    /// What it costs to keep it, bytes. A descriptor is dearer than the memory it takes: there are
-    /// about a thousand of them.
-    fn weight(&self) -> u64 {
-        const DESCRIPTOR: u64 = 128 * 1024;
+    /// What it costs to keep it, bytes; `descriptor` is what an open file counts for.
+    fn weight(&self, descriptor: u64) -> u64 {
         match self {
             Content::Memory(body) => body.len() as u64,
-            Content::Disk(_) => DESCRIPTOR,
+            Content::Disk(_) => descriptor,
+        }
+    }
+
+    /// Whether it is what it was when it was taken. A file that is written over while it is kept
+    /// must not be begun.
+    fn is_current(&self) -> bool {
+        match self {
+            Content::Memory(_) => true,
+            Content::Disk(open) => open.unchanged(),
         }
     }
 }
@@ -176,9 +183,9 @@ impl Entry {
         HeaderValue::from_str(&text).unwrap_or_else(|_| self.etag.clone())
     }
 
-    /// What it costs to keep it, bytes. The forms come later, and are together hardly larger than
-    /// the file.
-    pub fn weight(&self) -> u64 {
+    /// What it costs to keep it, bytes; `descriptor` is what an open file counts for. The forms come
+    /// later, and are together hardly larger than the file.
+    pub fn weight(&self, descriptor: u64) -> u64 {
         const OWN: u64 = 1024;
         let forms = match &self.content {
             Content::Memory(body) => body.len() as u64,
@@ -186,10 +193,16 @@ impl Entry {
         };
         let siblings = self.siblings.iter().flatten();
         siblings
-            .map(|sibling| sibling.content.weight())
+            .map(|sibling| sibling.content.weight(descriptor))
             .fold(OWN, u64::saturating_add)
-            .saturating_add(self.content.weight())
+            .saturating_add(self.content.weight(descriptor))
             .saturating_add(forms)
+    }
+
+    /// Whether what is on disk is still open as it was.
+    pub(super) fn is_current(&self) -> bool {
+        let mut siblings = self.siblings.iter().flatten();
+        self.content.is_current() && siblings.all(|sibling| sibling.content.is_current())
     }
 
     /// Whether somebody has to look whether it is still the same: it is `now`, and the last look

@@ -88,8 +88,9 @@ fn resolve(files: &Files, root: &Root<'_>, path: &[u8]) -> io::Result<Looked> {
                 if own && !slash {
                     return Ok(Looked::Other(Found::AddSlash));
                 }
-                if let Some(hit) = index(files, root, &candidate)? {
-                    return Ok(Looked::Hit(hit));
+                match index(files, root, &candidate)? {
+                    Looked::Other(Found::Missing) => {}
+                    found => return Ok(found),
                 }
                 if own && files.autoindex {
                     match list(files, root, &candidate, &readable(&directory)) {
@@ -108,22 +109,27 @@ fn resolve(files: &Files, root: &Root<'_>, path: &[u8]) -> io::Result<Looked> {
     }))
 }
 
-fn index(files: &Files, root: &Root<'_>, directory: &[u8]) -> io::Result<Option<Hit>> {
+fn index(files: &Files, root: &Root<'_>, directory: &[u8]) -> io::Result<Looked> {
     for name in &files.index {
         let directory = directory.strip_suffix(b"/").unwrap_or(directory);
         let path = match directory.is_empty() {
             true => name.clone(),
             false => [directory, b"/", name].concat(),
         };
-        if let Opened::File(file, metadata) = root.get(&path)? {
-            return Ok(Some(Hit {
-                path,
-                file,
-                metadata,
-            }));
+        match root.get(&path)? {
+            Opened::File(file, metadata) => {
+                return Ok(Looked::Hit(Hit {
+                    path,
+                    file,
+                    metadata,
+                }));
+            }
+            // What stands for the directory is not to be read: then neither is the directory.
+            Opened::Forbidden => return Ok(Looked::Other(Found::Forbidden)),
+            Opened::Missing | Opened::Directory(_) => {}
         }
     }
-    Ok(None)
+    Ok(Looked::Other(Found::Missing))
 }
 
 /// The files beside a file that hold it in a coding, and are not older.

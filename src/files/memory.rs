@@ -46,11 +46,25 @@ impl Equivalent<Key> for KeyRef<'_> {
 }
 
 #[derive(Debug, Clone)]
-struct Weigh;
+struct Weigh {
+    /// What an open file counts for.
+    descriptor: u64,
+}
+
+/// Files that may be kept open: a part of the descriptors that the process may have. The others are
+/// for connections.
+fn open_files() -> u64 {
+    const FEW: u64 = 64;
+    const MANY: u64 = 4096;
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    limit.map_or(FEW, |(soft, _)| (soft / 4).clamp(FEW, MANY))
+}
 
 impl Weighter<Key, Arc<Entry>> for Weigh {
     fn weight(&self, key: &Key, entry: &Arc<Entry>) -> u64 {
-        entry.weight().saturating_add(key.path.len() as u64)
+        entry
+            .weight(self.descriptor)
+            .saturating_add(key.path.len() as u64)
     }
 }
 
@@ -83,7 +97,9 @@ impl Memory {
                 .ok()?;
             Some(Cache::with_options(
                 options,
-                Weigh,
+                Weigh {
+                    descriptor: room / open_files(),
+                },
                 foldhash::quality::RandomState::default(),
                 DefaultLifecycle::default(),
             ))

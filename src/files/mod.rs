@@ -197,6 +197,7 @@ impl Files {
         let known = self.memory.get(self.number, path);
         let clock = self.memory.clock(now);
         if let Some(entry) = &known
+            && entry.is_current()
             && !entry.due(clock, LOOK_EVERY)
         {
             return Ok(Found::File(entry.clone()));
@@ -230,10 +231,12 @@ fn compile_tries(settings: &FilesSettings, errors: &mut Diagnostics) -> Vec<Try>
         let text = place.value.text.as_str();
         let below = text.strip_prefix('/').unwrap_or(text);
         let dotted = below.split('/').any(|name| matches!(name, "." | ".."));
-        if text.is_empty() || dotted || below.contains("//") || text.matches("{path}").count() > 1 {
+        let around = below.replacen("{path}", "", 1);
+        if text.is_empty() || dotted || below.contains("//") || around.contains(['{', '}']) {
             errors.push(
                 Diagnostic::new(place.place, place.value.for_messages("place for a file")).label(
-                    "expected a path below the root, such as \"{path}.html\" or \"/index.html\"",
+                    "expected a path below the root, such as \"{path}.html\" or \"/index.html\"; \
+                     {path} is the only thing that can be filled in, and once",
                 ),
             );
         }
@@ -243,7 +246,7 @@ fn compile_tries(settings: &FilesSettings, errors: &mut Diagnostics) -> Vec<Try>
             None => Try::Fixed(below.into()),
         });
     }
-    if tries.is_empty() {
+    if tries.is_empty() && settings.sound {
         let what = "`try` names no place for a file";
         errors.push(Diagnostic::new(settings.place, what).label("the default is [\"{path}\"]"));
     }

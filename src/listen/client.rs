@@ -289,8 +289,10 @@ impl ClientStream {
 
     /// A piece of a file goes from the kernel's cache to the socket, past this process.
     fn poll_lent(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
-        // The head goes first.
-        ready!(Pin::new(&mut *self).poll_flush(cx))?;
+        // The head goes first. A flush of nothing would start the client's patience anew.
+        if !self.outbox.is_empty() {
+            ready!(Pin::new(&mut *self).poll_flush(cx))?;
+        }
         let Some(io) = self.io.as_ref() else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };

@@ -175,8 +175,8 @@ async fn send(
     };
     let chosen = match (verdict, &ranges) {
         (Verdict::Failed, _) => plain(entry),
-        (Verdict::NotModified, _) => unread(entry, varies, policy, headers),
-        (Verdict::Send, Ranges::Whole) if varies => {
+        // A 304 tells what the 200 would (RFC 9110 section 15.4.5).
+        (Verdict::NotModified | Verdict::Send, Ranges::Whole) if varies => {
             choose(entry, shrinks, policy, headers, ctx).await?
         }
         _ => plain(entry),
@@ -241,20 +241,6 @@ fn plain(entry: &Entry) -> Chosen {
         coding: None,
         etag: entry.etag.clone(),
     }
-}
-
-/// What a 304 says of the form that the client has: its bytes are not needed.
-fn unread(
-    entry: &Entry,
-    varies: bool,
-    policy: Option<&CompressPolicy>,
-    headers: &HeaderMap,
-) -> Chosen {
-    let mut chosen = plain(entry);
-    if varies && let Some(coding) = accept(policy, headers).first() {
-        chosen.etag = entry.etag_of(coding, true);
-    }
-    chosen
 }
 
 /// Files made beforehand are sent although nothing is compressed here.

@@ -17,8 +17,8 @@ use std::sync::{Arc, LazyLock};
 
 /// Shorter parts are read: setting the kernel up for them costs more than the copy.
 const WORTH_LENDING: u64 = 32 * 1024;
-/// What is read and encoded at once.
-const PIECE: usize = 128 * 1024;
+/// What is read at once, and encoded at once.
+const PIECE: usize = 64 * 1024;
 
 /// What pingora is given to write in place of a file. It looks at the length alone; nobody reads
 /// the bytes, so they never become memory.
@@ -53,7 +53,7 @@ impl Lent for SendFile {
 }
 
 fn failed(error: io::Error) -> Box<Error> {
-    Error::because(ErrorType::FileReadError, "cannot send a file", error)
+    Error::because(ErrorType::FileReadError, "cannot send a file", error).into_in()
 }
 
 /// Sends a part of a file. `exchange`: of a connection that carries bytes as they are.
@@ -109,8 +109,8 @@ async fn aside<T: Send + 'static>(
 }
 
 async fn read(open: Arc<OpenFile>, at: u64, length: usize) -> Result<Bytes> {
+    let mut piece = vec![0; length];
     aside(move || {
-        let mut piece = vec![0; length];
         open.file.read_exact_at(&mut piece, at)?;
         match open.unchanged() {
             true => Ok(Bytes::from(piece)),
@@ -133,27 +133,19 @@ pub async fn send_encoded(
     let mut encoder = Encoder::new(coding, Effort::Large, Some(length)).map_err(failed)?;
     let mut at = 0u64;
     while at < length {
-        let open = open.clone();
         let left = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX);
-        let size = left.min(PIECE);
-        let (back, out) = aside(move || {
-            let mut piece = vec![0; size];
-            open.file.read_exact_at(&mut piece, at)?;
-            let mut out = Vec::new();
-            encoder.put(&piece, &mut out)?;
-            match open.unchanged() {
-                true => Ok((encoder, out)),
-                false => Err(changed()),
-            }
-        })
-        .await?;
-        encoder = back;
-        at = at.saturating_add(size as u64);
+        // Read beside the event loop and encoded on it, a little at a time: an encoder that wanders
+        // from thread to thread leaves memory behind in each.
+        let piece = read(open.clone(), at, left.min(PIECE)).await?;
+        at = at.saturating_add(piece.len() as u64);
+        let mut out = Vec::new();
+        encoder.put(&piece, &mut out).map_err(failed)?;
         if !out.is_empty() {
             session
                 .write_response_body(Some(Bytes::from(out)), false)
                 .await?;
         }
+        tokio::task::yield_now().await;
     }
     let mut out = Vec::new();
     encoder.finish(&mut out).map_err(failed)?;

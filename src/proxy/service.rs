@@ -63,7 +63,10 @@ impl ProxyHttp for EdgeProxy {
             return Ok(false);
         };
         ctx.status = answer.head.status.as_u16();
-        answer.send(session, ctx.connection.as_deref()).await?;
+        answer
+            .send(session, ctx.connection.as_deref())
+            .await
+            .map_err(status::clients_unless_ours)?;
         Ok(true)
     }
 

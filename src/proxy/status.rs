@@ -71,9 +71,20 @@ pub fn verdict(error: &Error) -> Verdict {
         }
         ErrorSource::Internal | ErrorSource::Unset => Verdict {
             status: 500,
-            kind: "internal",
+            kind: match error.etype() {
+                ErrorType::FileReadError => "file",
+                _ => "internal",
+            },
         },
     }
+}
+
+/// An error in sending an answer of our own: the client's, unless it is known to be ours.
+pub fn clients_unless_ours(mut error: Box<Error>) -> Box<Error> {
+    if *error.esource() == ErrorSource::Unset {
+        error.as_down();
+    }
+    error
 }
 
 /// An error for the log. pingora quotes the head that it could not parse, and there may be a
