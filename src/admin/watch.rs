@@ -9,14 +9,25 @@ use std::time::Duration;
 /// changes on network file systems, through symbolic links, and by editors that rename over.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// After so many looks, files that were deleted are given up: every five seconds.
+const SWEEP: u32 = 10;
+
 /// Watches for as long as the task lives.
 pub async fn watch(reloader: Arc<Reloader>, running: Arc<Running>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut last = None;
+    let mut looks = 0u32;
     loop {
         ticks.tick().await;
         reloader.free_retired();
+        looks = looks.wrapping_add(1);
+        if looks % SWEEP == 0 {
+            let edge = running.edge.load_full();
+            let sweep = move || edge.files.forget_deleted();
+            // Should it panic, the next one may not.
+            let _ = tokio::task::spawn_blocking(sweep).await;
+        }
         if !running.edge.load().watch {
             continue;
         }

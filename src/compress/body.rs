@@ -29,6 +29,8 @@ pub struct Body {
     state: State,
     memo: Option<Arc<Memo>>,
     length: Option<u64>,
+    /// Whether it is one of events, which may stay open for hours.
+    events: bool,
     taken: u64,
     made: u64,
     /// Since when something is held back.
@@ -45,6 +47,13 @@ enum State {
 }
 
 impl Body {
+    /// A stream of events.
+    pub fn of_events(coding: Coding) -> Self {
+        let mut body = Body::new(coding, None, None);
+        body.events = true;
+        body
+    }
+
     /// A body of so many bytes, if that is known. `memo`: where it may be kept.
     pub fn new(coding: Coding, length: Option<u64>, memo: Option<Arc<Memo>>) -> Self {
         Body {
@@ -52,6 +61,7 @@ impl Body {
             state: State::Gathering(BytesMut::new()),
             memo,
             length,
+            events: false,
             taken: 0,
             made: 0,
             since: None,
@@ -112,6 +122,7 @@ impl Body {
 
     fn encoder(&self) -> io::Result<Encoder> {
         let effort = match self.length {
+            _ if self.events => Effort::Stream,
             Some(length) if length > LARGE => Effort::Large,
             _ => Effort::Fast,
         };

@@ -15,8 +15,8 @@ pub struct Encoder {
 
 enum Kind {
     Brotli(Box<CompressorWriter<Vec<u8>>>),
-    Zstd(ZstdEncoder<'static>, i32),
-    Gzip(Compress, u32),
+    Zstd(ZstdEncoder<'static>, Effort),
+    Gzip(Compress, Effort),
 }
 
 impl std::fmt::Debug for Encoder {
@@ -31,6 +31,7 @@ impl std::fmt::Debug for Encoder {
 /// by their numbers: zlib-ng's are not zlib's, and its 8 is often smaller than its 9.
 fn brotli_quality(effort: Effort) -> i32 {
     match effort {
+        Effort::Stream => 1,
         Effort::Large => 2,
         Effort::Fast => 4,
         Effort::Best => 11,
@@ -39,6 +40,7 @@ fn brotli_quality(effort: Effort) -> i32 {
 
 fn zstd_level(effort: Effort) -> i32 {
     match effort {
+        Effort::Stream => 1,
         Effort::Large | Effort::Fast => 3,
         Effort::Best => 19,
     }
@@ -46,42 +48,50 @@ fn zstd_level(effort: Effort) -> i32 {
 
 fn gzip_level(effort: Effort) -> u32 {
     match effort {
-        Effort::Large => 3,
+        Effort::Stream | Effort::Large => 3,
         Effort::Fast => 6,
         Effort::Best => 9,
     }
 }
 
-/// Windows of streams, as powers of two: what a response may hold of memory. Brotli needs about
-/// twice its window and 1 MiB of tables, zstd its window and 1 MiB, gzip 256 KiB in all.
-const BROTLI_WINDOW: i32 = 18;
-const ZSTD_WINDOW: u32 = 19;
+/// Windows of bodies in pieces, as powers of two: they decide what a response holds of memory.
+fn brotli_window(effort: Effort) -> i32 {
+    if effort == Effort::Stream { 14 } else { 18 }
+}
+
+fn zstd_window(effort: Effort) -> u32 {
+    if effort == Effort::Stream { 14 } else { 19 }
+}
+
+/// zlib's largest is 32 KiB.
+fn gzip_window(effort: Effort) -> u8 {
+    if effort == Effort::Stream { 12 } else { 15 }
+}
+
 /// The largest window that browsers take (RFC 9659).
 const ZSTD_WINDOW_LIMIT: u32 = 23;
-/// zlib's: 32 KiB.
-const GZIP_WINDOW: u8 = 15;
 
 /// Encoders of a kind that a thread keeps for the next body.
 const POOLED: usize = 4;
 
-/// Encoders that a thread keeps, with their levels.
-type Pool<E, L> = RefCell<Vec<(E, L)>>;
+/// Encoders that a thread keeps, with what they were made for.
+type Pool<E> = RefCell<Vec<(E, Effort)>>;
 
 thread_local! {
-    static GZIP: Pool<Compress, u32> = const { RefCell::new(Vec::new()) };
-    static ZSTD: Pool<ZstdEncoder<'static>, i32> = const { RefCell::new(Vec::new()) };
+    static GZIP: Pool<Compress> = const { RefCell::new(Vec::new()) };
+    static ZSTD: Pool<ZstdEncoder<'static>> = const { RefCell::new(Vec::new()) };
 }
 
-fn from_pool<E, L: PartialEq>(pool: &Pool<E, L>, level: L) -> Option<E> {
+fn from_pool<E>(pool: &Pool<E>, effort: Effort) -> Option<E> {
     let mut pool = pool.borrow_mut();
-    let at = pool.iter().position(|(_, of)| *of == level)?;
+    let at = pool.iter().position(|(_, of)| *of == effort)?;
     Some(pool.swap_remove(at).0)
 }
 
-fn to_pool<E, L>(pool: &Pool<E, L>, encoder: E, level: L) {
+fn to_pool<E>(pool: &Pool<E>, encoder: E, effort: Effort) {
     let mut pool = pool.borrow_mut();
     if pool.len() < POOLED {
-        pool.push((encoder, level));
+        pool.push((encoder, effort));
     }
 }
 
@@ -95,7 +105,7 @@ impl Encoder {
             Coding::Brotli => {
                 let params = BrotliEncoderParams {
                     quality: brotli_quality(effort),
-                    lgwin: BROTLI_WINDOW,
+                    lgwin: brotli_window(effort),
                     size_hint: hint.and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
                     ..Default::default()
                 };
@@ -104,31 +114,16 @@ impl Encoder {
                 Kind::Brotli(Box::new(writer))
             }
             Coding::Zstd => {
-                let level = zstd_level(effort);
-                let encoder = match ZSTD.with(|pool| from_pool(pool, level)) {
+                let encoder = match ZSTD.with(|pool| from_pool(pool, effort)) {
                     Some(mut encoder) => {
                         encoder.reinit()?;
                         encoder
                     }
-                    None => {
-                        let mut encoder = ZstdEncoder::new(level)?;
-                        encoder.set_parameter(CParameter::WindowLog(ZSTD_WINDOW))?;
-                        encoder
-                    }
+                    None => zstd_encoder(effort)?,
                 };
-                Kind::Zstd(encoder, level)
+                Kind::Zstd(encoder, effort)
             }
-            Coding::Gzip => {
-                let level = gzip_level(effort);
-                let encoder = match GZIP.with(|pool| from_pool(pool, level)) {
-                    Some(mut encoder) => {
-                        encoder.reset();
-                        encoder
-                    }
-                    None => Compress::new_gzip(Compression::new(level), GZIP_WINDOW),
-                };
-                Kind::Gzip(encoder, level)
-            }
+            Coding::Gzip => Kind::Gzip(gzip_encoder(effort), effort),
         };
         Ok(Encoder { kind })
     }
@@ -196,21 +191,45 @@ impl Encoder {
                 // `into_inner` ends the stream.
                 out.append(&mut writer.into_inner());
             }
-            Kind::Zstd(mut encoder, level) => {
+            Kind::Zstd(mut encoder, effort) => {
                 loop {
                     let at = room(out, 0);
                     if encoder.finish(&mut OutBuffer::around_pos(out, at), true)? == 0 {
                         break;
                     }
                 }
-                ZSTD.with(|pool| to_pool(pool, encoder, level));
+                ZSTD.with(|pool| to_pool(pool, encoder, effort));
             }
-            Kind::Gzip(mut encoder, level) => {
+            Kind::Gzip(mut encoder, effort) => {
                 deflate(&mut encoder, &[], out, FlushCompress::Finish)?;
-                GZIP.with(|pool| to_pool(pool, encoder, level));
+                GZIP.with(|pool| to_pool(pool, encoder, effort));
             }
         }
         Ok(())
+    }
+}
+
+fn zstd_encoder(effort: Effort) -> io::Result<ZstdEncoder<'static>> {
+    let mut encoder = ZstdEncoder::new(zstd_level(effort))?;
+    encoder.set_parameter(CParameter::WindowLog(zstd_window(effort)))?;
+    if effort == Effort::Stream {
+        // Tables for a window of this size; those of the level are for larger ones.
+        encoder.set_parameter(CParameter::HashLog(12))?;
+        encoder.set_parameter(CParameter::ChainLog(12))?;
+    }
+    Ok(encoder)
+}
+
+fn gzip_encoder(effort: Effort) -> Compress {
+    match GZIP.with(|pool| from_pool(pool, effort)) {
+        Some(mut encoder) => {
+            encoder.reset();
+            encoder
+        }
+        None => {
+            let level = Compression::new(gzip_level(effort));
+            Compress::new_gzip(level, gzip_window(effort))
+        }
     }
 }
 
@@ -248,11 +267,29 @@ fn deflate(
     }
 }
 
-/// Encodes a whole body.
+/// Encodes a whole body. The best effort is never larger than the fast one: which level makes less
+/// of a body depends on the body.
 ///
 /// # Errors
 /// The library failed: no memory.
 pub fn whole(coding: Coding, effort: Effort, body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut out = at_level(coding, effort, body)?;
+    if effort == Effort::Best {
+        let fast = at_level(coding, Effort::Fast, body)?;
+        if fast.len() < out.len() {
+            out = fast;
+        }
+        if coding == Coding::Gzip {
+            let other = gzip_of(Compress::new_gzip(Compression::new(8), 15), body)?.0;
+            if other.len() < out.len() {
+                out = other;
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn at_level(coding: Coding, effort: Effort, body: &[u8]) -> io::Result<Vec<u8>> {
     match coding {
         Coding::Brotli => {
             let params = BrotliEncoderParams {
@@ -267,38 +304,26 @@ pub fn whole(coding: Coding, effort: Effort, body: &[u8]) -> io::Result<Vec<u8>>
             Ok(writer.into_inner())
         }
         Coding::Zstd => {
-            let level = zstd_level(effort);
-            let mut encoder = zstd::bulk::Compressor::new(level)?;
-            if window_for(body.len()) >= ZSTD_WINDOW_LIMIT as i32 {
+            let mut encoder = zstd::bulk::Compressor::new(zstd_level(effort))?;
+            if body.len() >= 1usize << ZSTD_WINDOW_LIMIT {
                 encoder.set_parameter(CParameter::WindowLog(ZSTD_WINDOW_LIMIT))?;
             }
             encoder.compress(body)
         }
         Coding::Gzip => {
-            let one = |level: u32| {
-                let mut out = Vec::with_capacity(body.len() / 3);
-                let mut encoder = match GZIP.with(|pool| from_pool(pool, level)) {
-                    Some(mut encoder) => {
-                        encoder.reset();
-                        encoder
-                    }
-                    None => Compress::new_gzip(Compression::new(level), GZIP_WINDOW),
-                };
-                deflate(&mut encoder, body, &mut out, FlushCompress::Finish)?;
-                if effort != Effort::Best {
-                    GZIP.with(|pool| to_pool(pool, encoder, level));
-                }
-                io::Result::Ok(out)
-            };
-            let out = one(gzip_level(effort))?;
+            let (out, encoder) = gzip_of(gzip_encoder(effort), body)?;
             if effort != Effort::Best {
-                return Ok(out);
+                GZIP.with(|pool| to_pool(pool, encoder, effort));
             }
-            // Which of the two is smaller depends on the body.
-            let other = one(8)?;
-            Ok(if other.len() < out.len() { other } else { out })
+            Ok(out)
         }
     }
+}
+
+fn gzip_of(mut encoder: Compress, body: &[u8]) -> io::Result<(Vec<u8>, Compress)> {
+    let mut out = Vec::with_capacity(body.len() / 3);
+    deflate(&mut encoder, body, &mut out, FlushCompress::Finish)?;
+    Ok((out, encoder))
 }
 
 /// The smallest window that spans so many bytes, as a power of two.
@@ -356,7 +381,7 @@ pub(super) mod tests {
             };
             let body = body(&mut rng, length);
             for coding in Coding::ALL {
-                for effort in [Effort::Large, Effort::Fast] {
+                for effort in [Effort::Stream, Effort::Large, Effort::Fast] {
                     let mut encoder = Encoder::new(coding, effort, None).unwrap();
                     let mut out = Vec::new();
                     let mut rest = body.as_slice();

@@ -107,6 +107,14 @@ impl CompressPolicy {
         accepted(request, &self.algorithms)
     }
 
+    /// The same for a stream of events: thousands may be open, and brotli's encoders are the largest.
+    pub fn accepted_for_events(&self, request: &HeaderMap) -> Accepted {
+        const SMALL_FIRST: [Coding; 3] = [Coding::Zstd, Coding::Gzip, Coding::Brotli];
+        let mut order = SMALL_FIRST.to_vec();
+        order.retain(|coding| self.algorithms.contains(coding));
+        accepted(request, &order)
+    }
+
     /// Whether answers of this type, status and length are compressed for those who ask for it.
     pub fn could_encode(&self, answer: &ResponseHeader) -> bool {
         let headers = &answer.headers;
@@ -177,9 +185,12 @@ impl CompressPolicy {
     }
 }
 
-/// They tell what the body is, byte for byte (RFC 9530; RFC 1864, obsolete but sent).
-const DIGESTS: [HeaderName; 2] = [
+/// They tell what the body is, byte for byte, with its coding (RFC 9530; RFC 3230 and RFC 1864,
+/// obsolete but sent).
+const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
     HeaderName::from_static("content-md5"),
 ];
 
@@ -253,8 +264,15 @@ pub fn shrinks(kind: &[u8]) -> bool {
 /// Whether a browser says that another site made it send the request (Fetch Metadata). One that
 /// does not say is asked where it comes from.
 fn from_another_site(request: &HeaderMap) -> bool {
-    if let Some(site) = request.get("sec-fetch-site") {
-        return site.as_bytes() == b"cross-site";
+    let says = |name: &str, value: &[u8]| {
+        request
+            .get(name)
+            .is_some_and(|found| found.as_bytes() == value)
+    };
+    if request.contains_key("sec-fetch-site") {
+        // A visitor who follows a link does so once; guessing takes thousands of requests.
+        let followed = says("sec-fetch-mode", b"navigate") && says("sec-fetch-user", b"?1");
+        return says("sec-fetch-site", b"cross-site") && !followed;
     }
     let own = request.get(HOST).map(HeaderValue::as_bytes);
     let Some(from) = request.get(ORIGIN).or_else(|| request.get(REFERER)) else {

@@ -488,6 +488,9 @@ impl<T: Value> Value for OrOff<T> {
         }
         None
     }
+    fn table() -> Option<fn() -> Table> {
+        T::table()
+    }
     fn show(&self) -> String {
         match self {
             OrOff::Off => "\"off\"".to_string(),

@@ -58,6 +58,9 @@ impl Coding {
 /// How much is done for a smaller result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
+    /// For a stream that may stay open for hours, beside thousands of others: as little memory as
+    /// can be, though it shrinks less.
+    Stream,
     /// For a body so large that a level's cost would be felt by others.
     Large,
     /// While a client waits.

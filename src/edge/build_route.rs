@@ -6,7 +6,7 @@ use super::{Action, Route};
 use crate::answer::{Fixed, Redirect};
 use crate::compress::CompressPolicy;
 use crate::compress::settings::CompressSettings;
-use crate::config::{At, Diagnostic, Diagnostics, OrOff, Place, Text, nearest};
+use crate::config::{At, Diagnostic, Diagnostics, OrOff, PathPattern, Place, Text, nearest};
 use crate::files::{Files, Memory, Shrinks};
 use crate::headers::settings::HeadersSettings;
 use crate::headers::{HeaderPolicy, field_name};
@@ -194,6 +194,16 @@ impl Builder<'_> {
             self.errors.push(
                 Diagnostic::new(fallback.place, what)
                     .label("remove it, or add `files`; an upstream alone is `proxy`"),
+            );
+        }
+        if route.files.is_some()
+            && let PathPattern::Exact(path) = &route.path.value
+            && path.len() > 1
+            && path.ends_with('/')
+        {
+            let what = format!("`{path}` is that path alone, not what is below it");
+            self.errors.push(
+                Diagnostic::new(route.path.place, what).label(format!("did you mean \"{path}*\"?")),
             );
         }
         let things = (&route.proxy, &route.files, &route.redirect, &route.respond);

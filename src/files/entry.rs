@@ -19,19 +19,25 @@ pub struct Stamp {
     pub length: u64,
     /// Nanoseconds since the Unix epoch.
     pub modified: i128,
+    /// When anything about it changed last, likewise: whoever copies a file with its time does not
+    /// copy this.
+    changed: i128,
 }
 
 impl Stamp {
     /// The stamp of a file with these metadata.
     pub fn of(metadata: &Metadata) -> Self {
-        let nanos = i128::from(metadata.mtime())
-            .saturating_mul(1_000_000_000)
-            .saturating_add(i128::from(metadata.mtime_nsec()));
+        let nanos = |seconds: i64, nanos: i64| {
+            i128::from(seconds)
+                .saturating_mul(1_000_000_000)
+                .saturating_add(i128::from(nanos))
+        };
         Stamp {
             device: metadata.dev(),
             inode: metadata.ino(),
             length: metadata.len(),
-            modified: nanos,
+            modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
+            changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 
@@ -58,14 +64,59 @@ pub struct OpenFile {
     pub file: File,
     /// What it was.
     pub stamp: Stamp,
+    /// Some of its first and last bytes then.
+    sample: Sample,
+}
+
+/// Bytes at a file's beginning, and at what was its end.
+type Sample = ([u8; SAMPLE], [u8; SAMPLE]);
+
+const SAMPLE: usize = 256;
+
+fn sample(file: &File, length: u64) -> Sample {
+    let (mut first, mut last) = ([0; SAMPLE], [0; SAMPLE]);
+    let from = length.saturating_sub(SAMPLE as u64);
+    // What cannot be read stays 0, then and now.
+    let _ = file.read_at(&mut first, 0);
+    let _ = file.read_at(&mut last, from);
+    // What was appended is not looked at.
+    let whole = usize::try_from(length).unwrap_or(usize::MAX);
+    for end in [&mut first, &mut last] {
+        if let Some(beyond) = end.get_mut(whole..) {
+            beyond.fill(0);
+        }
+    }
+    (first, last)
 }
 
 impl OpenFile {
-    /// Whether it still is what it was: not cut off, not written over.
+    /// A file of which this is known.
+    fn new(file: File, stamp: Stamp) -> Self {
+        let sample = sample(&file, stamp.length);
+        OpenFile {
+            file,
+            stamp,
+            sample,
+        }
+    }
+
+    /// Whether it is exactly what it was.
     pub fn unchanged(&self) -> bool {
         self.file
             .metadata()
             .is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)
+    }
+
+    /// Whether what it held is still in it: it was not cut off, and as far as its beginning and its
+    /// end tell, not written over. It may have been touched, or something may have been appended.
+    pub fn still_holds(&self) -> bool {
+        let Ok(metadata) = self.file.metadata() else {
+            return false;
+        };
+        let now = Stamp::of(&metadata);
+        now == self.stamp
+            || (now.length >= self.stamp.length
+                && sample(&self.file, self.stamp.length) == self.sample)
     }
 }
 
@@ -87,7 +138,7 @@ impl Content {
     pub fn take(file: File, metadata: &Metadata, largest: u64) -> io::Result<(Self, Stamp)> {
         const TRIES: usize = 4;
         let stamp = Stamp::of(metadata);
-        let mut open = OpenFile { file, stamp };
+        let mut open = OpenFile::new(file, stamp);
         for _ in 0..TRIES {
             if open.stamp.length > largest {
                 break;
@@ -100,6 +151,7 @@ impl Content {
             }
             open.stamp = Stamp::of(&open.file.metadata()?);
         }
+        let open = OpenFile::new(open.file, open.stamp);
         let stamp = open.stamp;
         Ok((Content::Disk(Arc::new(open)), stamp))
     }
@@ -130,7 +182,7 @@ impl Content {
     fn is_current(&self) -> bool {
         match self {
             Content::Memory(_) => true,
-            Content::Disk(open) => open.unchanged(),
+            Content::Disk(open) => open.still_holds(),
         }
     }
 }
@@ -197,6 +249,16 @@ impl Entry {
             .fold(OWN, u64::saturating_add)
             .saturating_add(self.content.weight(descriptor))
             .saturating_add(forms)
+    }
+
+    /// Whether it is open and has no name any more.
+    pub(super) fn is_deleted(&self) -> bool {
+        let gone = |content: &Content| match content {
+            Content::Memory(_) => false,
+            Content::Disk(open) => open.file.metadata().is_ok_and(|file| file.nlink() == 0),
+        };
+        let mut siblings = self.siblings.iter().flatten();
+        gone(&self.content) || siblings.any(|sibling| gone(&sibling.content))
     }
 
     /// Whether what is on disk is still open as it was.

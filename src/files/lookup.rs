@@ -53,6 +53,10 @@ pub fn look_up(files: &Files, path: &[u8], known: Option<&Arc<Entry>>) -> io::Re
         Looked::Other(found) => return Ok(found),
     };
     let stamp = Stamp::of(&hit.metadata);
+    // Another path may have led to it before.
+    let elsewhere = files.memory.get(files.number, &hit.path);
+    let known = known.filter(|known| known.path == hit.path);
+    let known = known.or(elsewhere.as_ref());
     let siblings = siblings(files, &root, &hit.path, &stamp, known)?;
     if let Some(known) = known
         && known.stamp == stamp
@@ -213,7 +217,8 @@ fn list(
         let entry = entry?;
         let name = entry.file_name();
         let raw_name = name.as_bytes().to_vec();
-        if raw_name.starts_with(b".") {
+        // What could not be asked for is not offered.
+        if raw_name.starts_with(b".") || raw_name.contains(&b'\\') {
             continue;
         }
         // One that is gone by now is left out.
@@ -231,7 +236,7 @@ fn list(
         if !metadata.is_file() && !metadata.is_dir() {
             continue;
         }
-        if files.precompressed && metadata.is_file() && is_sibling(&raw_name, readable) {
+        if files.precompressed && is_sibling(files, &raw_name, &metadata, readable) {
             continue;
         }
         items.push(Item {
@@ -245,14 +250,23 @@ fn list(
     Ok(items)
 }
 
-/// Whether the file is another one in a coding: listing both would show each file four times.
-fn is_sibling(name: &[u8], directory: &std::path::Path) -> bool {
-    Coding::ALL.iter().any(|coding| {
-        name.strip_suffix(coding.suffix().as_bytes())
-            .filter(|plain| !plain.is_empty())
-            .is_some_and(|plain| {
-                let plain = std::ffi::OsStr::from_bytes(plain);
-                directory.join(plain).symlink_metadata().is_ok()
-            })
-    })
+/// Whether the file is sent in place of another one: listing both would show each four times. An
+/// archive beside what is in it (`a.tar`, `a.tar.gz`) is a file of its own.
+fn is_sibling(
+    files: &Files,
+    name: &[u8],
+    metadata: &Metadata,
+    directory: &std::path::Path,
+) -> bool {
+    let of = |coding: &Coding| {
+        let plain = name.strip_suffix(coding.suffix().as_bytes())?;
+        let kind = files.types.of(plain);
+        if plain.is_empty() || !(files.shrinks.test)(kind.as_bytes()) {
+            return None;
+        }
+        let plain = directory.join(std::ffi::OsStr::from_bytes(plain));
+        let plain = plain.symlink_metadata().ok()?;
+        Some(Stamp::of(&plain).modified <= Stamp::of(metadata).modified)
+    };
+    metadata.is_file() && Coding::ALL.iter().any(|coding| of(coding) == Some(true))
 }

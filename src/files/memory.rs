@@ -60,11 +60,23 @@ fn open_files() -> u64 {
     limit.map_or(FEW, |(soft, _)| (soft / 4).clamp(FEW, MANY))
 }
 
-impl Weighter<Key, Arc<Entry>> for Weigh {
-    fn weight(&self, key: &Key, entry: &Arc<Entry>) -> u64 {
-        entry
-            .weight(self.descriptor)
-            .saturating_add(key.path.len() as u64)
+/// A file, by its own path or by another one that leads to it.
+#[derive(Debug, Clone)]
+struct Kept {
+    entry: Arc<Entry>,
+    alias: bool,
+}
+
+impl Weighter<Key, Kept> for Weigh {
+    fn weight(&self, key: &Key, kept: &Kept) -> u64 {
+        // What another path leads to is counted where it lies: a single-page app has one page, at
+        // however many addresses.
+        const ALIAS: u64 = 256;
+        let own = match kept.alias {
+            true => ALIAS,
+            false => kept.entry.weight(self.descriptor),
+        };
+        own.saturating_add(key.path.len() as u64)
     }
 }
 
@@ -72,9 +84,9 @@ impl Weighter<Key, Arc<Entry>> for Weigh {
 /// does not push out those that everybody asks for.
 #[derive(Debug)]
 pub struct Memory {
-    room: u64,
+    bounds: (u64, u64),
     largest: u64,
-    cache: Option<Cache<Key, Arc<Entry>, Weigh, foldhash::quality::RandomState>>,
+    cache: Option<Cache<Key, Kept, Weigh, foldhash::quality::RandomState>>,
     began: Instant,
     /// Numbers of routes, by what makes their files what they are: a reload that changes nothing
     /// about a route keeps its files.
@@ -88,7 +100,7 @@ impl Memory {
             let options = OptionsBuilder::new()
                 .weight_capacity(room)
                 .estimated_items_capacity(usize::try_from(room / 16_384).unwrap_or(0).max(64))
-                // Each has its part of the room, and the largest file must fit into it several times.
+                // Each has its part of the room, and the largest file must fit into it.
                 .shards(
                     usize::try_from(room / largest.saturating_mul(8).max(1))
                         .map_or(1, |n| n.clamp(1, 16)),
@@ -105,17 +117,18 @@ impl Memory {
             ))
         };
         Memory {
-            room,
-            largest: if room == 0 { 0 } else { largest },
+            bounds: (room, largest),
+            // One file must not push out all others.
+            largest: largest.min(room / 4),
             cache: if room > 0 { cache() } else { None },
             began: Instant::now(),
             routes: Mutex::default(),
         }
     }
 
-    /// The room and the largest file, bytes.
+    /// The room and the largest file as they were asked for, bytes.
     pub fn bounds(&self) -> (u64, u64) {
-        (self.room, self.largest)
+        self.bounds
     }
 
     /// The largest file that is kept, bytes.
@@ -126,6 +139,13 @@ impl Memory {
     /// Bytes in use, as they are counted against the room.
     pub fn weight(&self) -> u64 {
         self.cache.as_ref().map_or(0, Cache::weight)
+    }
+
+    /// Gives up files that were deleted: while they are open, the disk has no room of theirs.
+    pub fn forget_deleted(&self) {
+        if let Some(cache) = &self.cache {
+            cache.retain(|_, kept| !kept.entry.is_deleted());
+        }
     }
 
     /// The number of a route of which `text` tells all that its files depend on.
@@ -142,13 +162,24 @@ impl Memory {
     }
 
     pub(super) fn get(&self, files: u64, path: &[u8]) -> Option<Arc<Entry>> {
-        self.cache.as_ref()?.get(&KeyRef { files, path })
+        let kept = self.cache.as_ref()?.get(&KeyRef { files, path })?;
+        Some(kept.entry)
     }
 
     pub(super) fn put(&self, files: u64, path: &[u8], entry: Arc<Entry>) {
         if let Some(cache) = &self.cache {
+            // Also where it lies, so that all that leads to it shares it.
+            let alias = *path != *entry.path;
+            if alias {
+                let own = entry.path.as_slice().into();
+                let kept = Kept {
+                    entry: entry.clone(),
+                    alias: false,
+                };
+                cache.insert(Key { files, path: own }, kept);
+            }
             let path = path.into();
-            cache.insert(Key { files, path }, entry);
+            cache.insert(Key { files, path }, Kept { entry, alias });
         }
     }
 

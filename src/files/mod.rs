@@ -27,6 +27,7 @@ use settings::{FilesSettings, FollowLinks};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// How often a file in memory is compared with the one on disk, milliseconds. Changes are to be
@@ -37,13 +38,16 @@ const LOOK_EVERY: u64 = 500;
 /// encoded is worth keeping then.
 const LENT_FROM: u64 = 32 * 1024;
 
+/// Tells a `Content-Type` whose bodies shrink.
+type Test = dyn Fn(&[u8]) -> bool + Send + Sync;
+
 /// Which files are encoded, by their content types: those are kept in memory also when they are not
 /// small. What that is, the room that encodes knows.
 pub struct Shrinks {
     /// What tells one such answer from another, for people.
     pub name: String,
     /// Whether bodies of this `Content-Type` shrink.
-    pub test: Box<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    pub test: Box<Test>,
 }
 
 impl std::fmt::Debug for Shrinks {
@@ -97,7 +101,8 @@ impl Files {
                 Err(error) => Some(error.to_string()),
             };
             if let Some(problem) = problem {
-                let what = format!("cannot serve files from {}", root.display());
+                let place = std::path::absolute(&root).unwrap_or(root.clone());
+                let what = format!("cannot serve files from {}", place.display());
                 errors.push(
                     Diagnostic::new(settings.root.place, what)
                         .label(problem)
@@ -108,7 +113,7 @@ impl Files {
         let mut index = Vec::new();
         for name in &settings.index {
             let text = &name.value.text;
-            if text.is_empty() || text.contains('/') {
+            if text.is_empty() || text.contains('/') || text.starts_with('.') {
                 errors.push(
                     Diagnostic::new(name.place, name.value.for_messages("name of an index file"))
                         .label("expected a file's name such as \"index.html\""),
@@ -119,9 +124,23 @@ impl Files {
         let tries = compile_tries(settings, errors);
         let mut types = Vec::new();
         for (extension, (place, value)) in &settings.types.0 {
-            match value.header_value() {
+            let bare = extension.trim_start_matches('.');
+            if bare.is_empty() || bare.contains(['.', '/']) {
+                errors.push(
+                    Diagnostic::new(*place, format!("no extension of a file: {extension:?}"))
+                        .label("expected what follows the last dot, such as `md`"),
+                );
+            }
+            let shape = value.text.split(';').next().unwrap_or_default();
+            let sound = shape
+                .split_once('/')
+                .is_some_and(|(a, b)| !a.is_empty() && !b.trim().is_empty() && shape.is_ascii());
+            match value.header_value().filter(|_| sound) {
                 Some(value) => types.push((extension.clone(), value)),
-                None => errors.push(Diagnostic::new(*place, value.for_messages("content type"))),
+                None => errors.push(
+                    Diagnostic::new(*place, value.for_messages("content type"))
+                        .label("expected a type such as \"text/markdown; charset=utf-8\""),
+                ),
             }
         }
         let immutable = match &settings.immutable {
@@ -210,11 +229,10 @@ impl Files {
             .map_err(io::Error::other)??;
         match &found {
             Found::File(entry) => {
+                entry.checked.store(clock, Ordering::Relaxed);
                 let old = known.is_some_and(|known| Arc::ptr_eq(&known, entry));
-                if !old {
-                    entry
-                        .checked
-                        .store(clock, std::sync::atomic::Ordering::Relaxed);
+                let kept = old && self.memory.get(self.number, &entry.path).is_some();
+                if !kept {
                     self.memory.put(self.number, path, entry.clone());
                 }
             }
@@ -232,7 +250,9 @@ fn compile_tries(settings: &FilesSettings, errors: &mut Diagnostics) -> Vec<Try>
         let below = text.strip_prefix('/').unwrap_or(text);
         let dotted = below.split('/').any(|name| matches!(name, "." | ".."));
         let around = below.replacen("{path}", "", 1);
-        if text.is_empty() || dotted || below.contains("//") || around.contains(['{', '}']) {
+        // What nginx would fill in, or take for a status.
+        let foreign = around.contains(['{', '}', '$']) || below.starts_with('=');
+        if text.is_empty() || dotted || below.contains("//") || foreign {
             errors.push(
                 Diagnostic::new(place.place, place.value.for_messages("place for a file")).label(
                     "expected a path below the root, such as \"{path}.html\" or \"/index.html\"; \

@@ -101,6 +101,12 @@ impl<'a> Root<'a> {
             match openat2(&self.directory, name, how()) {
                 Err(Errno::EAGAIN) => {}
                 Err(Errno::ENOSYS) => return self.step_by_step(name, flags),
+                // Some sandboxes refuse calls that they do not know in this way.
+                Err(Errno::EPERM)
+                    if openat2(&self.directory, ".", how()).err() == Some(Errno::EPERM) =>
+                {
+                    return self.step_by_step(name, flags);
+                }
                 result => return result,
             }
         }

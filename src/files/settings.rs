@@ -8,7 +8,8 @@ table! {
         /// For small files and their compressed forms; `"0"`: every file is read when it is asked
         /// for.
         memory: Size = Size(64 * 1024 * 1024),
-        /// The largest file that is kept in memory. Larger ones are read while they are sent.
+        /// The largest file that is kept in memory, at most a quarter of it. Larger ones are read while
+        /// they are sent.
         largest: Size = Size(1024 * 1024),
     }
 }
@@ -22,12 +23,13 @@ table! {
         /// Files that stand for their directory.
         index: Vec<At<Text>> = vec![word("index.html")],
         /// Where a file is looked for, below the root. `{path}` is what `*` stood for (of an exact
-        /// path: all of it without its first slash). `["{path}", "/index.html"]` is what a
+        /// path or a regular expression: the whole path without its first slash). `["{path}", "/index.html"]` is what a
         /// single-page app needs.
         r#try: Vec<At<Text>> = vec![word("{path}")],
         /// Whether a directory without an index is listed.
         autoindex: bool = false,
-        /// Whether `x.br`, `x.zst` and `x.gz` are sent for `x` when they are not older.
+        /// Whether `x.br`, `x.zst` and `x.gz` are sent for `x` when they are not older, also where
+        /// `compress` is off.
         precompressed: bool = true,
         /// Files whose name carries a hash of their content, which browsers keep for a year: a
         /// regular expression on the path below the root, `"~ \\.[0-9a-f]{8,}\\."`, or `"off"`.

@@ -153,7 +153,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
             let body = fixed.body.clone();
             let mut answer = Answer::new(fixed.status, &fixed.content_type, body, &envelope(ctx))?;
             let policy = route.compress.as_deref();
-            encode::own(&mut answer, Some(forms), policy, &request.headers, ctx)?;
+            encode::fixed(&mut answer, forms, policy, &request.headers, ctx)?;
             Ok(Admitted::answer(answer))
         }
         Action::Redirect(redirect) => {

@@ -3,7 +3,8 @@
 use super::context::Context;
 use super::respond::{Answer, Body as OwnBody};
 use crate::compress::{Body, CompressPolicy, add_vary, encoded, weaken_tag, with_strong_twins};
-use crate::content::Forms;
+use crate::content::{Coding, Form, Forms};
+use crate::wire::HeldBack;
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH,
@@ -69,10 +70,18 @@ pub fn begin(answer: &mut ResponseHeader, session: &mut Session, ctx: &mut Conte
     }
     add_vary(answer)?;
     let request = session.req_header();
-    if policy.betrays(&request.headers) {
+    if policy.betrays(&request.headers) || says(&request.headers, CACHE_CONTROL, b"no-transform") {
         return Ok(());
     }
-    let Some(coding) = policy.accepted(&request.headers).first() else {
+    let events = answer
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let accepted = match events {
+        true => policy.accepted_for_events(&request.headers),
+        false => policy.accepted(&request.headers),
+    };
+    let Some(coding) = accepted.first() else {
         return Ok(());
     };
     let length = length(&answer.headers);
@@ -88,13 +97,12 @@ pub fn begin(answer: &mut ResponseHeader, session: &mut Session, ctx: &mut Conte
     } else {
         session.set_keepalive(None);
     }
-    let events = answer
-        .headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     let patience = if events { Duration::ZERO } else { PATIENCE };
     let memo = (!says(&answer.headers, CACHE_CONTROL, b"no-store")).then(|| edge.memo.clone());
-    let body = Arc::new(Mutex::new(Body::new(coding, length, memo)));
+    let body = Arc::new(Mutex::new(match events {
+        true => Body::of_events(coding),
+        false => Body::new(coding, length, memo),
+    }));
     if let Some(connection) = &ctx.connection {
         connection.exchange.hold(body.clone(), chunked, patience);
     }
@@ -121,10 +129,17 @@ fn says(headers: &HeaderMap, name: HeaderName, item: &[u8]) -> bool {
 }
 
 /// Encodes a piece of an app's answer. Returns what the thread's others are given after it.
+/// `waits`: whether the connection will be read while the app is silent, so that what is held back
+/// can be released then; it is not while an app leaves a request's body unread.
 ///
 /// # Errors
 /// The encoder failed.
-pub fn piece(ctx: &Context, body: &mut Option<Bytes>, end: bool) -> Result<Option<Duration>> {
+pub fn piece(
+    ctx: &Context,
+    body: &mut Option<Bytes>,
+    end: bool,
+    waits: bool,
+) -> Result<Option<Duration>> {
     let Some(encoding) = &ctx.encoding else {
         return Ok(None);
     };
@@ -133,9 +148,14 @@ pub fn piece(ctx: &Context, body: &mut Option<Bytes>, end: bool) -> Result<Optio
     if piece.is_empty() && !end {
         return Ok(None);
     }
-    let out = encoding
-        .put(piece, end)
-        .map_err(|error| Error::because(ErrorType::InternalError, "cannot compress", error))?;
+    let failed =
+        |error| Error::because(ErrorType::InternalError, "cannot compress", error).into_in();
+    let mut out = encoding.put(piece, end).map_err(failed)?;
+    if !waits && encoding.holds() {
+        let mut all = out.to_vec();
+        encoding.release(&mut all).map_err(failed)?;
+        out = Bytes::from(all);
+    }
     if let Some(connection) = &ctx.connection {
         connection.exchange.set_holding(encoding.holds());
     }
@@ -144,37 +164,57 @@ pub fn piece(ctx: &Context, body: &mut Option<Bytes>, end: bool) -> Result<Optio
     Ok(encoding.should_rest().then_some(REST))
 }
 
-/// Encodes an answer of our own, in a form that is kept in `forms` when one is there.
+/// The coding in which an answer of our own is sent; its head tells caches.
+///
+/// # Errors
+/// More fields than a header map holds.
+pub fn own_coding(
+    answer: &mut Answer,
+    policy: Option<&CompressPolicy>,
+    request: &HeaderMap,
+) -> Result<Option<Coding>> {
+    let Some(policy) = policy.filter(|policy| policy.could_encode(&answer.head)) else {
+        return Ok(None);
+    };
+    add_vary(&mut answer.head)?;
+    Ok(policy.accepted(request).first())
+}
+
+/// Puts an encoded form into an answer of our own, when there is one worth it.
+///
+/// # Errors
+/// More fields than a header map holds.
+pub fn put_form(answer: &mut Answer, coding: Coding, form: &Form) -> Result<()> {
+    let Some(bytes) = &form.bytes else {
+        return Ok(());
+    };
+    encoded(&mut answer.head, coding)?;
+    answer
+        .head
+        .insert_header(CONTENT_LENGTH, HeaderValue::from(bytes.len()))?;
+    answer.body = OwnBody::Whole(bytes.clone());
+    Ok(())
+}
+
+/// Encodes a fixed answer, in a form that is kept in `forms`.
 ///
 /// # Errors
 /// The encoder failed, or more fields than a header map holds.
-pub fn own(
+pub fn fixed(
     answer: &mut Answer,
-    forms: Option<&Arc<Forms>>,
+    forms: &Arc<Forms>,
     policy: Option<&CompressPolicy>,
     request: &HeaderMap,
     ctx: &Context,
 ) -> Result<()> {
-    let Some(policy) = policy.filter(|policy| policy.could_encode(&answer.head)) else {
+    let coding = own_coding(answer, policy, request)?;
+    let (Some(coding), OwnBody::Whole(body)) = (coding, &answer.body) else {
         return Ok(());
     };
-    add_vary(&mut answer.head)?;
-    let (Some(coding), OwnBody::Whole(body)) = (policy.accepted(request).first(), &answer.body)
-    else {
-        return Ok(());
-    };
-    let once = Arc::default();
     let form = ctx
         .edge
         .workshop
-        .form(coding, body, forms.unwrap_or(&once))
+        .form(coding, body, forms)
         .map_err(|error| Error::because(ErrorType::InternalError, "cannot compress", error))?;
-    if let Some(bytes) = &form.bytes {
-        encoded(&mut answer.head, coding)?;
-        answer
-            .head
-            .insert_header(CONTENT_LENGTH, HeaderValue::from(bytes.len()))?;
-        answer.body = OwnBody::Whole(bytes.clone());
-    }
-    Ok(())
+    put_form(answer, coding, &form)
 }

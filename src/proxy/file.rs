@@ -4,7 +4,9 @@ use super::admit::{envelope, error_answer};
 use super::context::Context;
 use super::encode;
 use super::respond::{Answer, Body, Part, prefers_json};
-use crate::compress::{CompressPolicy, accepted, add_vary};
+use super::send_file::aside;
+use crate::compress;
+use crate::compress::{CompressPolicy, Effort, accepted, add_vary};
 use crate::content::{Coding, Form};
 use crate::edge::Action;
 use crate::files::conditional::{Validators, Verdict, evaluate, range_applies};
@@ -13,7 +15,8 @@ use crate::files::{Content, Entry, Found, OpenFile, is_devious, listing, multipa
 use crate::wire::target;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RANGE,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
+    IF_NONE_MATCH, IF_RANGE, RANGE,
 };
 use http::{HeaderMap, Method};
 use pingora::http::ResponseHeader;
@@ -21,6 +24,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A year: as long as RFC 9111 section 1.2.2 lets a cache be told.
 const FOR_A_YEAR: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -60,7 +64,16 @@ pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result
         }
         Found::Missing if fallback.is_some() => Ok(None),
         Found::Missing => refuse(404, "no_file", session, ctx).map(Some),
-        Found::Forbidden => refuse(403, "file_unreadable", session, ctx).map(Some),
+        Found::Forbidden => {
+            // Nobody but the operator can mend it.
+            tracing::warn!(
+                route = route.label,
+                root = %files.root(),
+                path = %String::from_utf8_lossy(below).escape_debug(),
+                "a file may not be read: permission denied"
+            );
+            refuse(403, "file_unreadable", session, ctx).map(Some)
+        }
         Found::File(_) | Found::Listing(_) if !reads => not_allowed(session, ctx).map(Some),
         Found::AddSlash => {
             let mut to = [raw_path, b"/"].concat();
@@ -116,9 +129,7 @@ async fn list(
             false => listing::html(&path, &page),
         }
     };
-    let text = tokio::task::spawn_blocking(write)
-        .await
-        .map_err(|error| Error::because(ErrorType::InternalError, "cannot list", error))?;
+    let text = aside(move || Ok(write())).await?;
     let kind = HeaderValue::from_static(match json {
         true => "application/json",
         false => "text/html; charset=utf-8",
@@ -132,8 +143,16 @@ async fn list(
         HeaderValue::from_static("nosniff"),
     )?;
     head.insert_header(CACHE_CONTROL, ASK_FIRST)?;
-    let mut answer = Answer::with(head, Body::Whole(Bytes::from(text)), &envelope(ctx))?;
-    encode::own(&mut answer, None, policy, headers, ctx)?;
+    let text = Bytes::from(text);
+    let mut answer = Answer::with(head, Body::Whole(text.clone()), &envelope(ctx))?;
+    if let Some(coding) = encode::own_coding(&mut answer, policy, headers)? {
+        let form = aside(move || {
+            let encoded = compress::whole(coding, Effort::Fast, &text)?;
+            Ok(Form::of(text.len(), encoded, false))
+        })
+        .await?;
+        encode::put_form(&mut answer, coding, &form)?;
+    }
     Ok(answer)
 }
 
@@ -176,6 +195,7 @@ async fn send(
     let chosen = match (verdict, &ranges) {
         (Verdict::Failed, _) => plain(entry),
         // A 304 tells what the 200 would (RFC 9110 section 15.4.5).
+        (Verdict::NotModified, _) if clients_tag(entry, headers).is_some() => plain(entry),
         (Verdict::NotModified | Verdict::Send, Ranges::Whole) if varies => {
             choose(entry, shrinks, policy, headers, ctx).await?
         }
@@ -188,17 +208,23 @@ async fn send(
         (Verdict::Send, Ranges::Parts(_)) => 206,
         (Verdict::Send, Ranges::Unsatisfiable) => 416,
     };
+    let etag = match verdict {
+        // The client's own, of whichever form that is: a cache updates what has the same tag (RFC
+        // 9111 section 4.3.4).
+        Verdict::NotModified => clients_tag(entry, headers).unwrap_or(chosen.etag.clone()),
+        _ => chosen.etag.clone(),
+    };
     if status == 412 {
         return error_answer(412, session, ctx);
     }
     let mut head = ResponseHeader::build(status, Some(20))?;
-    head.insert_header("ETag", chosen.etag.clone())?;
+    head.insert_header("ETag", etag)?;
     head.insert_header("Last-Modified", entry.last_modified.clone())?;
     if varies {
         add_vary(&mut head)?;
     }
     let policy = ctx.route().map(|route| &route.headers);
-    if !policy.is_some_and(|policy| policy.gives_cache_control()) {
+    if status != 416 && !policy.is_some_and(|policy| policy.gives_cache_control()) {
         let control = if entry.immutable {
             FOR_A_YEAR
         } else {
@@ -228,10 +254,40 @@ async fn send(
 fn ranges(headers: &HeaderMap, validators: &Validators<'_>, entry: &Entry) -> Ranges {
     let mut lines = headers.get_all(RANGE).iter();
     match (lines.next(), lines.next()) {
-        (Some(range), None) if range_applies(headers, validators) => {
+        (Some(range), None) if range_applies(headers, validators) && !too_fresh(headers, entry) => {
             parse(range.as_bytes(), entry.content.len())
         }
         _ => Ranges::Whole,
+    }
+}
+
+/// Whether a range depends on a date that does not tell two contents apart: the file changed within
+/// the last second or two, and may have done so twice (RFC 9110 section 8.8.2.2).
+fn too_fresh(headers: &HeaderMap, entry: &Entry) -> bool {
+    let by_date = headers
+        .get(IF_RANGE)
+        .is_some_and(|value| !value.as_bytes().ends_with(b"\""));
+    by_date
+        && entry
+            .stamp
+            .modified()
+            .elapsed()
+            .map_or(true, |age| age < Duration::from_secs(2))
+}
+
+/// The tag of this file, in one of its forms, that the client has.
+fn clients_tag(entry: &Entry, headers: &HeaderMap) -> Option<HeaderValue> {
+    let said = headers.get(IF_NONE_MATCH)?.as_bytes();
+    let has = |tag: &HeaderValue| memchr::memmem::find(said, tag.as_bytes()).is_some();
+    let coded = Coding::ALL
+        .iter()
+        .flat_map(|coding| [true, false].map(|best| entry.etag_of(*coding, best)));
+    let tag = std::iter::once(entry.etag.clone()).chain(coded).find(has)?;
+    // One sent with `W/` is of a form that was encoded on its way.
+    let weak = [b"W/", tag.as_bytes()].concat();
+    match memchr::memmem::find(said, &weak) {
+        Some(_) => HeaderValue::from_bytes(&weak).ok(),
+        None => Some(tag),
     }
 }
 
@@ -305,11 +361,7 @@ async fn form(
         return Ok(form);
     }
     let (workshop, body, forms) = (workshop.clone(), body.clone(), entry.forms.clone());
-    tokio::task::spawn_blocking(move || workshop.form(coding, &body, &forms))
-        .await
-        .map_err(std::io::Error::other)
-        .and_then(|form| form)
-        .map_err(|error| Error::because(ErrorType::InternalError, "cannot compress", error))
+    aside(move || workshop.form(coding, &body, &forms)).await
 }
 
 fn whole(entry: &Entry, chosen: Chosen, head: &mut ResponseHeader) -> Result<Body> {

@@ -37,7 +37,7 @@ fn changed() -> io::Error {
 
 impl Lent for SendFile {
     fn send(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
-        if !self.open.unchanged() {
+        if !self.open.still_holds() {
             return Err(changed());
         }
         let left = self.range.end.saturating_sub(self.range.start);
@@ -99,7 +99,7 @@ async fn write_stand_ins(session: &mut Session, length: u64) -> Result<()> {
 }
 
 /// Work that may wait for a disk, or takes its time.
-async fn aside<T: Send + 'static>(
+pub async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -112,7 +112,7 @@ async fn read(open: Arc<OpenFile>, at: u64, length: usize) -> Result<Bytes> {
     let mut piece = vec![0; length];
     aside(move || {
         open.file.read_exact_at(&mut piece, at)?;
-        match open.unchanged() {
+        match open.still_holds() {
             true => Ok(Bytes::from(piece)),
             false => Err(changed()),
         }

@@ -159,12 +159,13 @@ impl ProxyHttp for EdgeProxy {
 
     fn response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        encode::piece(ctx, body, end)
+        let waits = session.as_downstream_mut().is_body_done();
+        encode::piece(ctx, body, end, waits)
     }
 
     fn fail_to_connect(
@@ -247,6 +248,11 @@ impl ProxyHttp for EdgeProxy {
                     .server
                     .as_ref()
                     .map_or("", |server| server.label.as_str()),
+                request_id = ctx
+                    .request_id
+                    .as_ref()
+                    .and_then(|id| id.to_str().ok())
+                    .unwrap_or(""),
                 status = verdict.status,
                 error = status::in_words(error),
                 "request failed"

@@ -120,8 +120,12 @@ fn another_site_is_told_by_what_the_browser_says() {
     assert!(betrays(&[host, cookie, ("sec-fetch-site", "cross-site")]));
     assert!(betrays(&[host, cookie, ("referer", "https://b.example/x")]));
     assert!(betrays(&[host, cookie, ("origin", "null")]));
+    let cross = ("sec-fetch-site", "cross-site");
+    let navigates = ("sec-fetch-mode", "navigate");
+    assert!(betrays(&[host, cookie, cross, navigates]));
     for fields in [
-        &[host, ("sec-fetch-site", "cross-site")][..],
+        &[host, cookie, cross, navigates, ("sec-fetch-user", "?1")][..],
+        &[host, ("sec-fetch-site", "cross-site")],
         &[host, cookie],
         &[host, cookie, ("referer", "http://A.example/x")],
         &[
