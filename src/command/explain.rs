@@ -284,10 +284,14 @@ fn action_lines(
                 true => Ok(FoundFile::Missing),
                 false => files.look_up(below),
             };
+            let missing = matches!(found, Ok(FoundFile::Missing));
             lines.push(format!("file      {}", what_was_found(found, files)));
+            if missing && fallback.is_none() {
+                lines.push("answer    404".to_string());
+            }
             if let Some(upstream) = fallback {
                 lines.push(format!(
-                    "else      passes it to the upstream {}   {}",
+                    "else      passes what is no file to the upstream {}   {}",
                     upstream.name,
                     edge.sources.line(upstream.place)
                 ));

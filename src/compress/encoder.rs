@@ -31,8 +31,8 @@ impl std::fmt::Debug for Encoder {
 /// by their numbers: zlib-ng's are not zlib's, and its 8 is often smaller than its 9.
 fn brotli_quality(effort: Effort) -> i32 {
     match effort {
-        Effort::Stream => 1,
-        Effort::Large => 2,
+        // 1 forgets what it sent before each flush.
+        Effort::Stream | Effort::Large => 2,
         Effort::Fast => 4,
         Effort::Best => 11,
     }

@@ -25,14 +25,14 @@ pub struct Forms {
 }
 
 /// A form is worth its place when it saves at least a twentieth.
-pub fn saves_enough(body: usize, encoded: usize) -> bool {
-    encoded <= body.saturating_sub(body / 20)
+pub fn saves_enough(body: u64, encoded: u64) -> bool {
+    encoded.saturating_mul(20) <= body.saturating_mul(19)
 }
 
 impl Form {
     /// A form, dropped when it saves too little against a body of this length.
     pub fn of(body: usize, encoded: Vec<u8>, best: bool) -> Self {
-        let bytes = saves_enough(body, encoded.len()).then(|| Bytes::from(encoded));
+        let bytes = saves_enough(body as u64, encoded.len() as u64).then(|| Bytes::from(encoded));
         Form { bytes, best }
     }
 }

@@ -7,4 +7,4 @@ mod coding;
 mod forms;
 
 pub use coding::{Coding, Effort};
-pub use forms::{Form, Forms};
+pub use forms::{Form, Forms, saves_enough};

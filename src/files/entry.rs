@@ -107,16 +107,19 @@ impl OpenFile {
             .is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)
     }
 
-    /// Whether what it held is still in it: it was not cut off, and as far as its beginning and its
-    /// end tell, not written over. It may have been touched, or something may have been appended.
+    /// Whether what it held is still in it: it was neither cut off nor written over. It may have got
+    /// other rights or another name, or something may have been appended, as far as its beginning
+    /// and what was its end tell.
     pub fn still_holds(&self) -> bool {
         let Ok(metadata) = self.file.metadata() else {
             return false;
         };
-        let now = Stamp::of(&metadata);
-        now == self.stamp
-            || (now.length >= self.stamp.length
-                && sample(&self.file, self.stamp.length) == self.sample)
+        let (now, then) = (Stamp::of(&metadata), self.stamp);
+        match now.length.cmp(&then.length) {
+            std::cmp::Ordering::Less => false,
+            std::cmp::Ordering::Equal => now.modified == then.modified,
+            std::cmp::Ordering::Greater => sample(&self.file, then.length) == self.sample,
+        }
     }
 }
 

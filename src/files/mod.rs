@@ -36,7 +36,7 @@ const LOOK_EVERY: u64 = 500;
 
 /// From here on the kernel sends a file faster from its own cache than from our memory. Only what is
 /// encoded is worth keeping then.
-const LENT_FROM: u64 = 32 * 1024;
+pub const LENT_FROM: u64 = 32 * 1024;
 
 /// Tells a `Content-Type` whose bodies shrink.
 type Test = dyn Fn(&[u8]) -> bool + Send + Sync;

@@ -283,9 +283,10 @@ fn clients_tag(entry: &Entry, headers: &HeaderMap) -> Option<HeaderValue> {
         .iter()
         .flat_map(|coding| [true, false].map(|best| entry.etag_of(*coding, best)));
     let tag = std::iter::once(entry.etag.clone()).chain(coded).find(has)?;
-    // One sent with `W/` is of a form that was encoded on its way.
+    // Only a form that was encoded on its way has a weak one.
     let weak = [b"W/", tag.as_bytes()].concat();
-    match memchr::memmem::find(said, &weak) {
+    let encoded = matches!(entry.content, Content::Disk(_));
+    match memchr::memmem::find(said, &weak).filter(|_| encoded) {
         Some(_) => HeaderValue::from_bytes(&weak).ok(),
         None => Some(tag),
     }

@@ -3,7 +3,7 @@
 
 use crate::compress::Encoder;
 use crate::content::{Coding, Effort};
-use crate::files::OpenFile;
+use crate::files::{LENT_FROM, OpenFile};
 use crate::wire::Lent;
 use bytes::Bytes;
 use nix::sys::sendfile::sendfile64;
@@ -15,8 +15,6 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, LazyLock};
 
-/// Shorter parts are read: setting the kernel up for them costs more than the copy.
-const WORTH_LENDING: u64 = 32 * 1024;
 /// What is read at once, and encoded at once.
 const PIECE: usize = 64 * 1024;
 
@@ -67,7 +65,7 @@ pub async fn send(
     range: Range<u64>,
 ) -> Result<()> {
     let length = range.end.saturating_sub(range.start);
-    if let Some(exchange) = exchange.filter(|_| length >= WORTH_LENDING) {
+    if let Some(exchange) = exchange.filter(|_| length >= LENT_FROM) {
         let open = open.clone();
         exchange.lend(Box::new(SendFile { open, range }));
         let result = write_stand_ins(session, length).await;

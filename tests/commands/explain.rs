@@ -367,7 +367,7 @@ fn a_request_for_a_file() {
     let file = |path: &str| {
         let lines = explain(&folder, &[&format!("http://s:8080/static/{path}")]);
         assert!(lines.contains(&"does      serves files from files".to_string()));
-        let fallback = "else      passes it to the upstream app   parvis.toml:1";
+        let fallback = "else      passes what is no file to the upstream app   parvis.toml:1";
         assert!(lines.contains(&fallback.to_string()), "{lines:#?}");
         let line = lines.iter().find(|line| line.starts_with("file "));
         line.expect("a line for the file").clone()

@@ -17,7 +17,9 @@ fn is_encoded(edge: &Edge, fields: &str) -> bool {
 }
 
 /// What the browser says of who caused the request; the host is `test`.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
+    // One that opened by itself.
+    "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n",
     "Sec-Fetch-Site: cross-site\r\n",
     "Sec-Fetch-Site: cross-site\r\nReferer: http://test/\r\n",
     "Origin: http://evil.example\r\n",
@@ -35,8 +37,10 @@ const OTHERS: [&str; 13] = [
     "Origin: http://tes\r\n",
 ];
 
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "",
+    // A link that the visitor followed.
+    "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1\r\n",
     "Sec-Fetch-Site: same-origin\r\n",
     "Sec-Fetch-Site: none\r\n",
     "Sec-Fetch-Site: same-origin\r\nReferer: http://test/page\r\nOrigin: http://test\r\n",

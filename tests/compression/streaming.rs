@@ -227,3 +227,50 @@ fn a_part_that_is_followed_by_a_pause_comes_within_50_ms() {
         assert!(worst < WORST, "{kind} {coding}: {delays:?}");
     }
 }
+
+/// A client that is still sending, to an app that answers without reading: nothing waits for the
+/// rest of the request.
+#[test]
+fn an_answer_before_the_request_is_read_comes_bit_by_bit_too() {
+    let parts: Vec<Vec<u8>> = (0..3).map(|n| prose(3_000, n).to_vec()).collect();
+    let (go, wait) = channel();
+    let wait = Mutex::new(wait);
+    let sent = parts.clone();
+    let backend = Backend::raw(move |incoming| {
+        if incoming.head().is_none() {
+            return;
+        }
+        incoming.send(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n",
+        );
+        for part in &sent {
+            if !signalled(&wait) || !incoming.send(chunk(part)) {
+                return;
+            }
+        }
+        // Until the test has seen all of it.
+        signalled(&wait);
+    });
+    let edge = edge(backend);
+    let mut client = edge.parvis.client();
+    client.send(
+        "POST / HTTP/1.1\r\nHost: test\r\nAccept-Encoding: gzip\r\nContent-Length: 104857600\r\n\r\n",
+    );
+    client.send([b'x'; 65_536]);
+    // The head comes with the first part.
+    go.send(()).unwrap();
+    let head = client.head_only();
+    assert_eq!((head.status, crate::coding(&head).as_str()), (200, "gzip"));
+    let mut stream = Stream {
+        client,
+        decoder: crate::decode::Decoder::new("gzip"),
+        decoded: Vec::new(),
+    };
+    let mut length = 0;
+    for part in &parts {
+        length += part.len();
+        stream.until(length);
+        go.send(()).unwrap();
+    }
+    same("all parts", &stream.decoded, &parts.concat());
+}

@@ -189,6 +189,9 @@ fn a_placeholder_that_there_is_not_is_shown() {
         ("[\"{path}\", \"{}\"]", "\"{}\""),
         ("[\"{path\"]", "\"{path\""),
         ("[\"{uri}.html\", \"{path}\"]", "\"{uri}.html\""),
+        // nginx's.
+        ("[\"$uri\", \"{path}\"]", "\"$uri\""),
+        ("[\"{path}\", \"=404\"]", "\"=404\""),
     ] {
         let mistake = wrong(&format!("try = {value}"));
         assert_eq!(mistake.under, under, "{}", mistake.message);
@@ -254,4 +257,13 @@ fn unknown_keys_are_answered_with_the_nearest() {
     }
     let text = format!("[files]\nmemry = \"0\"\n{}", route("", "root = \"root\""));
     assert_eq!(mistake(&text).label, "did you mean `memory`?");
+}
+
+/// In nginx it would be all that is below; here it is that path alone.
+#[test]
+fn a_path_that_was_meant_as_a_prefix_is_shown() {
+    let text = route("", "root = \"root\"").replace("path = \"/*\"", "path = \"/static/\"");
+    let mistake = mistake(&text);
+    assert_eq!(mistake.under, "\"/static/\"");
+    assert_eq!(mistake.label, "did you mean \"/static/*\"?");
 }

@@ -336,3 +336,30 @@ fn descriptors_do_not_run_out() {
     }
     lives(&mut parvis);
 }
+
+#[test]
+fn a_page_at_many_addresses_is_kept_and_encoded_once() {
+    let folder = folder(&[]);
+    std::fs::write(at(&folder, "index.html"), prose(1, 200_000)).unwrap();
+    let parvis = serve_with(folder, "", "", "try = [\"{path}\", \"/index.html\"]");
+    let mut client = parvis.client();
+    let mut get = |path: &str| {
+        let reply = client.request("GET", path, "Accept-Encoding: gzip\r\n", b"");
+        assert_eq!(decoded(&reply), prose(1, 200_000).into_bytes());
+        reply.field("etag").unwrap()
+    };
+    // The best form, made for one address, is there for all.
+    let best = crate::support::until("the best form", || {
+        let tag = get("/");
+        tag.ends_with("-gzip\"").then_some(tag)
+    });
+    for n in 0..100 {
+        assert_eq!(get(&format!("/address/{n}")), best);
+    }
+    let metrics = parvis.admin_request("GET", "/metrics", "").text();
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("parvis_files_memory_bytes "));
+    let bytes: u64 = line.unwrap().parse().unwrap();
+    assert!((200_000..600_000).contains(&bytes), "{bytes}");
+}

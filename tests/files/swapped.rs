@@ -263,3 +263,22 @@ fn ranges_of_one_that_is_truncated_end_early() {
     }
     lives(&mut parvis);
 }
+
+#[test]
+fn one_that_grows_or_gets_other_rights_is_sent_as_long_as_it_was() {
+    for grows in [true, false] {
+        let mut download = begun();
+        let file = File::options().append(true).open(&download.path).unwrap();
+        match grows {
+            true => std::io::Write::write_all(&mut &file, b"more").unwrap(),
+            false => {
+                let rights = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+                file.set_permissions(rights).unwrap();
+            }
+        }
+        download.take();
+        assert_eq!(download.body.len(), SIZE, "grows: {grows}");
+        assert!(download.is_old(SIZE), "mixed");
+        assert_eq!(download.client.get("/small.txt").text(), "small");
+    }
+}

@@ -40,12 +40,6 @@ pub fn state(sibling: &Path, changed: SystemTime) -> io::Result<State> {
     }
 }
 
-/// Whether a form of `bytes` is worth having beside a file of `original` bytes: one that saves less
-/// than 5 % costs more in files, memory and decoding than it gives.
-pub fn worth(original: u64, bytes: u64) -> bool {
-    bytes.saturating_mul(100) <= original.saturating_mul(95)
-}
-
 /// A compressed form that is complete under a hidden name. Removed when it is dropped.
 pub struct Prepared {
     temporary: PathBuf,
@@ -112,14 +106,6 @@ fn create(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn five_percent_is_worth_it() {
-        assert!(worth(1000, 950));
-        assert!(!worth(1000, 951));
-        assert!(!worth(0, 1));
-        assert!(worth(u64::MAX, 1));
-    }
 
     #[test]
     fn a_name_gets_the_suffix_behind_all_it_has() {

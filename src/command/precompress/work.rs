@@ -3,7 +3,7 @@
 use super::sibling::{self, Prepared, State};
 use super::walk::File;
 use crate::compress;
-use crate::content::{Coding, Effort};
+use crate::content::{Coding, Effort, saves_enough};
 use std::cmp::Reverse;
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -207,7 +207,7 @@ impl Work {
             let stopped = io::Error::from(ErrorKind::Interrupted);
             return Outcome::Failed(Problem::new(&path, &stopped));
         }
-        if original < SMALLEST || !sibling::worth(original, bytes) {
+        if original < SMALLEST || !saves_enough(original, bytes) {
             return remove(&path, task.existed);
         }
         let written = Prepared::write(path.clone(), &form, &metadata).and_then(|prepared| {
