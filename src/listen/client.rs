@@ -289,16 +289,28 @@ impl ClientStream {
 
     /// A piece of a file goes from the kernel's cache to the socket, past this process.
     fn poll_lent(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
-        // The head goes first. A flush of nothing would start the client's patience anew.
-        if !self.outbox.is_empty() {
-            ready!(Pin::new(&mut *self).poll_flush(cx))?;
-        }
         let Some(io) = self.io.as_ref() else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         loop {
             if io.poll_write_ready(cx)?.is_pending() {
                 return self.poll_unsent(cx).map(Err);
+            }
+            // The head goes first, and waits in the kernel for what follows: a packet of its own
+            // would cost as much as the file's.
+            let head = self.outbox.pending();
+            if !head.is_empty() {
+                let socket = socket2::SockRef::from(io);
+                let send = || socket.send_with_flags(head, libc::MSG_MORE);
+                match io.try_io(Interest::WRITABLE, send) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Poll::Ready(Err(error)),
+                    Ok(n) => {
+                        self.outbox.advance(n);
+                        self.writing.stop();
+                    }
+                }
+                continue;
             }
             let exchange = &self.connection.exchange;
             let send = || exchange.send_lent(io.as_fd(), limit);

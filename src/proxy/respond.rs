@@ -188,13 +188,15 @@ impl Answer {
                 // Bytes of a file can go past this process only as they are.
                 let plain = connection.filter(|connection| !connection.tls);
                 let exchange = plain.map(|connection| &*connection.exchange);
+                let mut first = true;
                 for part in parts {
                     match part {
                         Part::Bytes(bytes) => {
                             session.write_response_body(Some(bytes), false).await?;
                         }
                         Part::File(open, range) => {
-                            send_file::send(session, exchange, &open, range).await?;
+                            send_file::send(session, exchange, &open, range, first).await?;
+                            first = false;
                         }
                     }
                 }

@@ -27,6 +27,7 @@ static STAND_IN: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![0; 1024 * 1
 struct SendFile {
     open: Arc<OpenFile>,
     range: Range<u64>,
+    begun: bool,
 }
 
 fn changed() -> io::Error {
@@ -35,7 +36,8 @@ fn changed() -> io::Error {
 
 impl Lent for SendFile {
     fn send(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
-        if !self.open.still_holds() {
+        // It was looked at just before it was begun.
+        if self.begun && !self.open.still_holds() {
             return Err(changed());
         }
         let left = self.range.end.saturating_sub(self.range.start);
@@ -45,6 +47,7 @@ impl Lent for SendFile {
         if sent == 0 {
             return Err(changed());
         }
+        self.begun = true;
         self.range.start = self.range.start.saturating_add(sent as u64);
         Ok(sent)
     }
@@ -54,7 +57,8 @@ fn failed(error: io::Error) -> Box<Error> {
     Error::because(ErrorType::FileReadError, "cannot send a file", error).into_in()
 }
 
-/// Sends a part of a file. `exchange`: of a connection that carries bytes as they are.
+/// Sends a part of a file. `exchange`: of a connection that carries bytes as they are. `first`: the
+/// file was looked at just now, and nothing of it was sent yet.
 ///
 /// # Errors
 /// The client is gone, or the file is not what it was: the connection ends before its length.
@@ -63,11 +67,13 @@ pub async fn send(
     exchange: Option<&crate::wire::Exchange>,
     open: &Arc<OpenFile>,
     range: Range<u64>,
+    first: bool,
 ) -> Result<()> {
     let length = range.end.saturating_sub(range.start);
     if let Some(exchange) = exchange.filter(|_| length >= LENT_FROM) {
         let open = open.clone();
-        exchange.lend(Box::new(SendFile { open, range }));
+        let begun = !first;
+        exchange.lend(Box::new(SendFile { open, range, begun }));
         let result = write_stand_ins(session, length).await;
         exchange.take_back();
         return result;

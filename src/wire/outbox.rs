@@ -21,12 +21,13 @@ impl Outbox {
         self.bytes.is_empty()
     }
 
-    fn pending(&self) -> &[u8] {
+    /// What is not handed over yet.
+    pub fn pending(&self) -> &[u8] {
         self.bytes.get(self.sent..).unwrap_or_default()
     }
 
     /// Notes that `n` of the pending bytes left; returns how many more than those did.
-    fn advance(&mut self, n: usize) -> usize {
+    pub fn advance(&mut self, n: usize) -> usize {
         let pending = self.pending().len();
         if n >= pending {
             self.bytes.clear();
