@@ -22,7 +22,7 @@ pub async fn watch(reloader: Arc<Reloader>, running: Arc<Running>) {
         ticks.tick().await;
         reloader.free_retired();
         looks = looks.wrapping_add(1);
-        if looks % SWEEP == 0 {
+        if looks.is_multiple_of(SWEEP) {
             let edge = running.edge.load_full();
             let sweep = move || edge.files.forget_deleted();
             // Should it panic, the next one may not.
