@@ -148,8 +148,8 @@ fn a_body_that_nobody_asked_for_is_passed_over() {
 #[test]
 fn a_client_that_takes_nothing_is_given_up() {
     let folder = folder(&[]);
-    std::fs::write(at(&folder, "large.bin"), noise(1, 30 * MIB)).unwrap();
-    std::fs::write(at(&folder, "large.txt"), prose(1, 10_000_000).repeat(6)).unwrap();
+    std::fs::write(at(&folder, "large.bin"), noise(1, MIB).repeat(30)).unwrap();
+    std::fs::write(at(&folder, "large.txt"), prose(1, 1_000_000).repeat(60)).unwrap();
     let parvis = serve_with(folder, "[server]\nsend_timeout = \"500ms\"\n", "", "");
     for (path, coding) in [("/large.bin", "identity"), ("/large.txt", "gzip")] {
         let mut client = parvis.client();
@@ -174,19 +174,6 @@ fn a_client_that_takes_nothing_is_given_up() {
             parvis.client().request("HEAD", path, "", b"");
             (held() == 0).then_some(())
         });
-        // It ended, and not with its whole length. What the kernel holds comes faster now.
-        socket2::SockRef::from(&client.stream)
-            .set_recv_buffer_size(1 << 20)
-            .unwrap();
-        let mut space = vec![0; 65536];
-        let mut taken = 0;
-        loop {
-            match client.read_or_end(&mut space) {
-                0 => break,
-                n => taken += n,
-            }
-        }
-        assert!(taken < 30 * MIB, "{taken}");
     }
 }
 
