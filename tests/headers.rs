@@ -78,17 +78,7 @@ fn provoked(headers: &str) -> Provoked {
     let backend = puppet();
     let refusing = [Refusing::new(), Refusing::new()];
     let full = Full::new();
-    // By the path: nothing, rubbish, or half an answer.
-    let broken = Backend::raw(|incoming| {
-        let Some(request) = incoming.request() else {
-            return;
-        };
-        match request.target.as_str() {
-            "/broken/reset" => {}
-            "/broken/rubbish" => drop(incoming.send("HTTP/1.1 200 OK\r\nno field\r\n\r\n")),
-            _ => while incoming.read(&mut [0; 100]) > 0 {},
-        }
-    });
+    let broken = Backend::breaking();
     let parvis = Parvis::start(&format!(
         "[server]\nheader_timeout = \"300ms\"\nbody_timeout = \"300ms\"\n\
          [upstream.app]\nservers = [\"{app}\"]\n\

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
-use support::{Backend, Client, Folder, PATIENCE, Parvis, Refusing, Reply, until};
+use support::websocket::{ASK, echoes, echoing, open};
+use support::{Backend, Folder, PATIENCE, Parvis, Refusing, Reply, until};
 
 const GENERATION: &str = "parvis_config_generation";
 const SUCCESS: &str = "parvis_config_last_reload_success";
@@ -635,45 +636,11 @@ fn a_hundred_reloads_under_load_lose_no_request_and_close_no_connection() {
     );
 }
 
-const ASK: &str = "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-/// An app that upgrades everybody and says their bytes back.
-fn echoing() -> Backend {
-    Backend::raw(|app| {
-        app.request();
-        app.send(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-        );
-        let mut space = [0; 4096];
-        loop {
-            let n = app.read(&mut space);
-            if n == 0 || !app.send(&space[..n]) {
-                return;
-            }
-        }
-    })
-}
-
-fn upgraded(parvis: &Parvis) -> Client {
-    let mut client = parvis.client();
-    client.send(ASK);
-    let reply = client.reply();
-    assert_eq!(reply.status, 101, "{}", reply.head);
-    client
-}
-
-fn echoes(client: &mut Client, what: &str) {
-    client.send(what);
-    assert_eq!(client.exactly(what.len()), what.as_bytes());
-}
-
 #[test]
 fn an_open_websocket_goes_on_when_its_route_and_upstream_are_gone() {
     let backend = echoing();
     let parvis = Parvis::start(&proxies(&backend, ""));
-    let mut client = upgraded(&parvis);
+    let mut client = open(&parvis);
     echoes(&mut client, "before");
     for turn in 0..3 {
         change(&parvis, &told("no chat any more"));
@@ -692,11 +659,11 @@ fn an_open_websocket_goes_on_when_its_route_and_upstream_are_gone() {
 fn an_open_websocket_keeps_the_idle_timeout_it_started_with() {
     let backend = echoing();
     let parvis = Parvis::start(&proxies(&backend, "idle_timeout = \"1h\""));
-    let mut old = upgraded(&parvis);
+    let mut old = open(&parvis);
     change(&parvis, &proxies(&backend, "idle_timeout = \"600ms\""));
     // Nobody says anything until the new ones have ended: the old one has been silent for longer.
     for _ in 0..2 {
-        let mut new = upgraded(&parvis);
+        let mut new = open(&parvis);
         assert!(new.is_closed());
     }
     echoes(&mut old, "still here");

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
+use support::websocket::echoing;
 use support::{Backend, Client, Folder, PATIENCE, Parvis, until};
 
 /// An app whose answers wait until the test lets them go.
@@ -242,20 +243,7 @@ fn answers_of_its_own_say_close_too() {
 
 #[test]
 fn an_open_websocket_ends_by_the_grace() {
-    let backend = Backend::raw(|app| {
-        app.request();
-        app.send(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-        );
-        let mut space = [0; 100];
-        loop {
-            let n = app.read(&mut space);
-            if n == 0 || !app.send(&space[..n]) {
-                return;
-            }
-        }
-    });
+    let backend = echoing();
     let mut parvis = edge(&backend, "shutdown_grace = \"3s\"");
     let mut client = parvis.client();
     client.send(

@@ -7,6 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use support::websocket::{ASK, SWITCH, echo, echoes, open};
 use support::{Backend, Client, Incoming, PATIENCE, Parvis, Refusing, Reply, until};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
@@ -15,10 +16,6 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role};
 use tungstenite::{Message, WebSocket};
 
-const ASK: &str = "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const OPEN: &str = "parvis_upgraded_connections_open";
 
 /// parvis in front of `backend`, with these keys in its tables.
@@ -43,32 +40,6 @@ fn upgrading(then: impl Fn(&mut Incoming) + Send + Sync + 'static) -> Backend {
             then(app);
         }
     })
-}
-
-/// Sends back whatever comes, until the end.
-fn echo(app: &mut Incoming) {
-    let mut space = [0; 4096];
-    loop {
-        let n = app.read(&mut space);
-        if n == 0 || !app.send(&space[..n]) {
-            return;
-        }
-    }
-}
-
-/// An upgraded connection.
-fn open(parvis: &Parvis) -> Client {
-    let mut client = parvis.client();
-    client.send(ASK);
-    let reply = client.reply();
-    assert_eq!(reply.status, 101, "{}", reply.head);
-    client
-}
-
-/// Whether what is sent comes back.
-fn echoes(client: &mut Client, what: &str) {
-    client.send(what);
-    assert_eq!(client.exactly(what.len()), what.as_bytes());
 }
 
 /// A block whose bytes tell where in it they stand; its length is a prime, so that blocks do not

@@ -231,16 +231,7 @@ fn a_request_is_in_flight_as_long_as_it_is_open() {
 fn upstream_errors_are_counted_by_kind() {
     let refusing = [Refusing::new(), Refusing::new()];
     let full = Full::new();
-    let broken = Backend::raw(|incoming| {
-        let Some(request) = incoming.request() else {
-            return;
-        };
-        match request.target.as_str() {
-            "/broken/reset" => {}
-            "/broken/rubbish" => drop(incoming.send("HTTP/1.1 200 OK\r\nno field\r\n\r\n")),
-            _ => while incoming.read(&mut [0; 100]) > 0 {},
-        }
-    });
+    let broken = Backend::breaking();
     let parvis = Parvis::start(&format!(
         "[upstream.refused]\nservers = [\"{}\"]\n\
          [upstream.full]\nservers = [\"{}\"]\nconnect_timeout = \"100ms\"\n\

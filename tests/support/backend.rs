@@ -116,6 +116,20 @@ impl Backend {
         Backend::http(move |_| answer.clone().into_bytes())
     }
 
+    /// A server that answers nothing, rubbish, or not at all, by the path.
+    pub fn breaking() -> Self {
+        Backend::raw(|incoming| {
+            let Some(request) = incoming.request() else {
+                return;
+            };
+            match request.target.as_str() {
+                "/broken/reset" => {}
+                "/broken/rubbish" => drop(incoming.send("HTTP/1.1 200 OK\r\nno field\r\n\r\n")),
+                _ => while incoming.read(&mut [0; 100]) > 0 {},
+            }
+        })
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -13,6 +13,7 @@ pub mod folder;
 pub mod parvis;
 pub mod ports;
 pub mod site;
+pub mod websocket;
 
 pub use backend::{Backend, Incoming};
 pub use client::{Client, Reply};
