@@ -110,23 +110,27 @@ impl Body {
                 }
                 return Ok(Bytes::new());
             }
-            let gathered = std::mem::take(gathered).freeze();
-            let mut encoder = self.encoder()?;
-            let mut out = Vec::new();
-            encoder.put(&gathered, &mut out)?;
-            self.state = State::Streaming(encoder);
-            return self.stream(&piece, end, now, out);
         }
-        self.stream(&piece, end, now, Vec::new())
+        let mut out = Vec::new();
+        self.begin_stream(&mut out)?;
+        self.stream(&piece, end, now, out)
     }
 
-    fn encoder(&self) -> io::Result<Encoder> {
+    /// From here on it is a stream, if it was none; what was gathered goes first.
+    fn begin_stream(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let State::Gathering(gathered) = &mut self.state else {
+            return Ok(());
+        };
+        let gathered = std::mem::take(gathered);
         let effort = match self.length {
             _ if self.events => Effort::Stream,
             Some(length) if length > LARGE => Effort::Large,
             _ => Effort::Fast,
         };
-        Encoder::new(self.coding, effort, self.length)
+        let mut encoder = Encoder::new(self.coding, effort, self.length)?;
+        encoder.put(&gathered, out)?;
+        self.state = State::Streaming(encoder);
+        Ok(())
     }
 
     fn stream(
@@ -183,12 +187,7 @@ impl HeldBack for Body {
     fn release(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         self.since = None;
         let before = out.len();
-        if let State::Gathering(gathered) = &mut self.state {
-            let gathered = std::mem::take(gathered).freeze();
-            let mut encoder = self.encoder()?;
-            encoder.put(&gathered, out)?;
-            self.state = State::Streaming(encoder);
-        }
+        self.begin_stream(out)?;
         if let State::Streaming(encoder) = &mut self.state {
             encoder.flush(out)?;
         }

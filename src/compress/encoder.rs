@@ -103,12 +103,8 @@ impl Encoder {
     pub fn new(coding: Coding, effort: Effort, hint: Option<u64>) -> io::Result<Self> {
         let kind = match coding {
             Coding::Brotli => {
-                let params = BrotliEncoderParams {
-                    quality: brotli_quality(effort),
-                    lgwin: brotli_window(effort),
-                    size_hint: hint.and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
-                    ..Default::default()
-                };
+                let hint = hint.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+                let params = brotli_params(effort, brotli_window(effort), hint);
                 // The buffer is for reading back what the encoder holds, in pieces of this size.
                 let writer = CompressorWriter::with_params(Vec::new(), 4096, &params);
                 Kind::Brotli(Box::new(writer))
@@ -209,6 +205,16 @@ impl Encoder {
     }
 }
 
+/// `window`: as a power of two; `hint`: the body's bytes, 0 when they are not known.
+fn brotli_params(effort: Effort, window: i32, hint: usize) -> BrotliEncoderParams {
+    BrotliEncoderParams {
+        quality: brotli_quality(effort),
+        lgwin: window,
+        size_hint: hint,
+        ..Default::default()
+    }
+}
+
 fn zstd_encoder(effort: Effort) -> io::Result<ZstdEncoder<'static>> {
     let mut encoder = ZstdEncoder::new(zstd_level(effort))?;
     encoder.set_parameter(CParameter::WindowLog(zstd_window(effort)))?;
@@ -280,7 +286,8 @@ pub fn whole(coding: Coding, effort: Effort, body: &[u8]) -> io::Result<Vec<u8>>
             out = fast;
         }
         if coding == Coding::Gzip {
-            let other = gzip_of(Compress::new_gzip(Compression::new(8), 15), body)?.0;
+            let other = Compress::new_gzip(Compression::new(8), gzip_window(effort));
+            let other = gzip_of(other, body)?.0;
             if other.len() < out.len() {
                 out = other;
             }
@@ -292,12 +299,7 @@ pub fn whole(coding: Coding, effort: Effort, body: &[u8]) -> io::Result<Vec<u8>>
 fn at_level(coding: Coding, effort: Effort, body: &[u8]) -> io::Result<Vec<u8>> {
     match coding {
         Coding::Brotli => {
-            let params = BrotliEncoderParams {
-                quality: brotli_quality(effort),
-                lgwin: window_for(body.len()),
-                size_hint: body.len(),
-                ..Default::default()
-            };
+            let params = brotli_params(effort, window_for(body.len()), body.len());
             let out = Vec::with_capacity(body.len() / 4);
             let mut writer = CompressorWriter::with_params(out, 16 * 1024, &params);
             writer.write_all(body)?;

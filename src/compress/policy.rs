@@ -4,6 +4,7 @@ use super::negotiate::{Accepted, accepted};
 use super::settings::CompressSettings;
 use crate::config::{Diagnostic, Diagnostics, PathPattern};
 use crate::content::Coding;
+use crate::wire::has_item;
 use http::header::{
     ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
     COOKIE, ETAG, HOST, HeaderName, HeaderValue, ORIGIN, REFERER, VARY,
@@ -152,10 +153,7 @@ impl CompressPolicy {
         };
         headers.get_all(CONTENT_ENCODING).iter().any(coded)
             || DIGESTS.iter().any(|name| headers.contains_key(name))
-            || headers.get_all(CACHE_CONTROL).iter().any(|value| {
-                let mut directives = value.as_bytes().split(|b| *b == b',');
-                directives.any(|d| d.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
-            })
+            || has_item(headers, &CACHE_CONTROL, b"no-transform")
     }
 
     /// Whether bodies of this type, or `Content-Type`, shrink.
@@ -298,14 +296,8 @@ fn authority(url: &[u8]) -> Option<&[u8]> {
 /// # Errors
 /// More fields than a header map holds.
 pub fn add_vary(answer: &mut ResponseHeader) -> pingora::Result<()> {
-    let names = |value: &HeaderValue| {
-        let mut names = value
-            .as_bytes()
-            .split(|b| *b == b',')
-            .map(<[u8]>::trim_ascii);
-        names.any(|name| name == b"*" || name.eq_ignore_ascii_case(b"accept-encoding"))
-    };
-    if answer.headers.get_all(VARY).iter().any(names) {
+    let known = |item: &[u8]| has_item(&answer.headers, &VARY, item);
+    if known(b"*") || known(b"accept-encoding") {
         return Ok(());
     }
     let before: Vec<&[u8]> = answer
@@ -350,11 +342,14 @@ pub fn weaken_tag(answer: &mut ResponseHeader) -> pingora::Result<()> {
     if !tag.as_bytes().starts_with(b"\"") {
         return Ok(());
     }
-    let weak = [b"W/", tag.as_bytes()].concat();
-    match HeaderValue::from_bytes(&weak) {
-        Ok(weak) => answer.insert_header("ETag", weak),
-        Err(_) => Ok(()),
-    }
+    let weak = weak(tag);
+    answer.insert_header("ETag", weak)
+}
+
+/// The weak form of a strong tag.
+pub fn weak(tag: &HeaderValue) -> HeaderValue {
+    // What was a field's value is one with two letters more.
+    HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).unwrap_or_else(|_| tag.clone())
 }
 
 /// Adds to each weak tag of `If-Match` or `If-None-Match` its strong twin: the app knows the tag

@@ -100,13 +100,6 @@ impl OpenFile {
         }
     }
 
-    /// Whether it is exactly what it was.
-    pub fn unchanged(&self) -> bool {
-        self.file
-            .metadata()
-            .is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)
-    }
-
     /// Whether what it held is still in it: it was neither cut off nor written over. It may have got
     /// other rights or another name, or something may have been appended, as far as its beginning
     /// and what was its end tell.
@@ -140,23 +133,21 @@ impl Content {
     /// It cannot be read.
     pub fn take(file: File, metadata: &Metadata, largest: u64) -> io::Result<(Self, Stamp)> {
         const TRIES: usize = 4;
-        let stamp = Stamp::of(metadata);
-        let mut open = OpenFile::new(file, stamp);
+        let mut stamp = Stamp::of(metadata);
         for _ in 0..TRIES {
-            if open.stamp.length > largest {
+            if stamp.length > largest {
                 break;
             }
-            let mut body = vec![0; usize::try_from(open.stamp.length).unwrap_or(0)];
-            let read = open.file.read_exact_at(&mut body, 0);
-            if open.unchanged() {
+            let mut body = vec![0; usize::try_from(stamp.length).unwrap_or(0)];
+            let read = file.read_exact_at(&mut body, 0);
+            let now = Stamp::of(&file.metadata()?);
+            if now == stamp {
                 read?;
-                return Ok((Content::Memory(Bytes::from(body)), open.stamp));
+                return Ok((Content::Memory(Bytes::from(body)), stamp));
             }
-            open.stamp = Stamp::of(&open.file.metadata()?);
+            stamp = now;
         }
-        let open = OpenFile::new(open.file, open.stamp);
-        let stamp = open.stamp;
-        Ok((Content::Disk(Arc::new(open)), stamp))
+        Ok((Content::Disk(Arc::new(OpenFile::new(file, stamp))), stamp))
     }
 
     /// Bytes.

@@ -8,7 +8,7 @@ use crate::answer;
 use crate::edge::{Action, Route};
 use crate::headers::{client_address, host, remove_underscored, request_id};
 use crate::route::{Facts, Found};
-use crate::wire::target;
+use crate::wire::{has_item, target};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
 };
@@ -46,12 +46,7 @@ fn keep_websocket_only(request: &mut RequestHeader) -> bool {
     }
     let mut upgrades = request.headers.get_all(UPGRADE).iter();
     let one = matches!((upgrades.next(), upgrades.next()), (Some(v), None) if v.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    let asked = request.headers.get_all(CONNECTION).iter().any(|value| {
-        value
-            .as_bytes()
-            .split(|b| *b == b',')
-            .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-    });
+    let asked = has_item(&request.headers, &CONNECTION, b"upgrade");
     let able = request.method == Method::GET && request.version == Version::HTTP_11;
     let websocket = one && asked && able;
     if !websocket {
@@ -111,9 +106,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
         Found::Route(index) | Found::AddSlash(index) => *index,
         Found::WrongMethod(methods) => {
             let allow: Vec<&str> = methods.iter().map(Method::as_str).collect();
-            let mut answer = error_answer(405, session, ctx)?;
-            answer.head.insert_header("Allow", allow.join(", "))?;
-            return Ok(Admitted::answer(answer));
+            return not_allowed(&allow.join(", "), session, ctx).map(Admitted::answer);
         }
         Found::Nothing => return refuse(404, "no_route", session, ctx),
     };
@@ -122,13 +115,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
         return refuse(500, "internal", session, ctx);
     };
     if matches!(found, Found::AddSlash(_)) {
-        let mut to = [target::encode(&path).as_bytes(), b"/"].concat();
-        if let Some(query) = query {
-            to.push(b'?');
-            to.extend_from_slice(query);
-        }
-        let to = HeaderValue::from_bytes(&to).unwrap_or_else(|_| HeaderValue::from_static("/"));
-        return Answer::redirect(308, to, &envelope(ctx)).map(Admitted::answer);
+        return add_slash(target::encode(&path).as_bytes(), query, ctx).map(Admitted::answer);
     }
     if too_large(&request.headers, route) {
         return refuse(413, "body_too_large", session, ctx);
@@ -136,23 +123,15 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
     if ctx.websocket && has_body(&request.headers) {
         return refuse(400, "websocket_with_body", session, ctx);
     }
+    // Of interest where an app may answer.
+    let policy = route.compress.as_deref();
+    ctx.plain = policy.is_some_and(|policy| !policy.takes_path(&path));
     match &route.action {
-        Action::Proxy(_) => {
-            let policy = route.compress.as_ref();
-            ctx.plain = policy.is_some_and(|policy| !policy.takes_path(&path));
-            Ok(Admitted::Forward)
-        }
-        Action::Files(_, fallback) => {
-            if fallback.is_some() {
-                let policy = route.compress.as_ref();
-                ctx.plain = policy.is_some_and(|policy| !policy.takes_path(&path));
-            }
-            Ok(Admitted::File(path.into_owned()))
-        }
+        Action::Proxy(_) => Ok(Admitted::Forward),
+        Action::Files(..) => Ok(Admitted::File(path.into_owned())),
         Action::Respond(fixed, forms) => {
             let body = fixed.body.clone();
             let mut answer = Answer::new(fixed.status, &fixed.content_type, body, &envelope(ctx))?;
-            let policy = route.compress.as_deref();
             encode::fixed(&mut answer, forms, policy, &request.headers, ctx)?;
             Ok(Admitted::answer(answer))
         }
@@ -211,8 +190,45 @@ fn refuse(
     session: &Session,
     ctx: &mut Context,
 ) -> pingora::Result<Admitted> {
+    refusal(status, why, session, ctx).map(Admitted::answer)
+}
+
+/// Refuses a request: an error's page, and `why` for the log.
+///
+/// # Errors
+/// A status outside of 100 to 999.
+pub fn refusal(
+    status: u16,
+    why: &'static str,
+    session: &Session,
+    ctx: &mut Context,
+) -> pingora::Result<Answer> {
     ctx.fault = Some(why);
-    error_answer(status, session, ctx).map(Admitted::answer)
+    error_answer(status, session, ctx)
+}
+
+/// A 405, which names what may be done instead (RFC 9110 section 15.5.6).
+///
+/// # Errors
+/// More fields than a header map holds.
+pub fn not_allowed(allow: &str, session: &Session, ctx: &Context) -> pingora::Result<Answer> {
+    let mut answer = error_answer(405, session, ctx)?;
+    answer.head.insert_header("Allow", allow)?;
+    Ok(answer)
+}
+
+/// Sends the client to the same path with a slash at its end. `path`: as it may stand in a URL.
+///
+/// # Errors
+/// More fields than a header map holds.
+pub fn add_slash(path: &[u8], query: Option<&[u8]>, ctx: &Context) -> pingora::Result<Answer> {
+    let mut to = [path, b"/"].concat();
+    if let Some(query) = query {
+        to.push(b'?');
+        to.extend_from_slice(query);
+    }
+    let to = HeaderValue::from_bytes(&to).unwrap_or_else(|_| HeaderValue::from_static("/"));
+    Answer::redirect(308, to, &envelope(ctx))
 }
 
 /// An error's page for this request.

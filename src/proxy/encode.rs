@@ -4,10 +4,10 @@ use super::context::Context;
 use super::respond::{Answer, Body as OwnBody};
 use crate::compress::{Body, CompressPolicy, add_vary, encoded, weaken_tag, with_strong_twins};
 use crate::content::{Coding, Form, Forms};
-use crate::wire::HeldBack;
+use crate::wire::{HeldBack, has_item};
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, IF_MATCH, IF_NONE_MATCH,
     TRANSFER_ENCODING,
 };
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -70,7 +70,9 @@ pub fn begin(answer: &mut ResponseHeader, session: &mut Session, ctx: &mut Conte
     }
     add_vary(answer)?;
     let request = session.req_header();
-    if policy.betrays(&request.headers) || says(&request.headers, CACHE_CONTROL, b"no-transform") {
+    if policy.betrays(&request.headers)
+        || has_item(&request.headers, &CACHE_CONTROL, b"no-transform")
+    {
         return Ok(());
     }
     let events = answer
@@ -98,7 +100,7 @@ pub fn begin(answer: &mut ResponseHeader, session: &mut Session, ctx: &mut Conte
         session.set_keepalive(None);
     }
     let patience = if events { Duration::ZERO } else { PATIENCE };
-    let memo = (!says(&answer.headers, CACHE_CONTROL, b"no-store")).then(|| edge.memo.clone());
+    let memo = (!has_item(&answer.headers, &CACHE_CONTROL, b"no-store")).then(|| edge.memo.clone());
     let body = Arc::new(Mutex::new(match events {
         true => Body::of_events(coding),
         false => Body::new(coding, length, memo),
@@ -118,14 +120,6 @@ fn length(headers: &HeaderMap) -> Option<u64> {
         .trim()
         .parse()
         .ok()
-}
-
-/// Whether a field has this item in its list.
-fn says(headers: &HeaderMap, name: HeaderName, item: &[u8]) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        let mut items = value.as_bytes().split(|b| *b == b',');
-        items.any(|i| i.trim_ascii().eq_ignore_ascii_case(item))
-    })
 }
 
 /// Encodes a piece of an app's answer. Returns what the thread's others are given after it.

@@ -1,12 +1,12 @@
 //! A request for a file: found, its conditions and ranges weighed, its best form chosen.
 
-use super::admit::{envelope, error_answer};
+use super::admit::{add_slash, envelope, error_answer, not_allowed, refusal};
 use super::context::Context;
 use super::encode;
 use super::respond::{Answer, Body, Part, prefers_json};
 use super::send_file::aside;
 use crate::compress;
-use crate::compress::{CompressPolicy, Effort, accepted, add_vary};
+use crate::compress::{Accepted, CompressPolicy, Effort, accepted, add_vary, weak};
 use crate::content::{Coding, Form};
 use crate::edge::Action;
 use crate::files::conditional::{Validators, Verdict, evaluate, range_applies};
@@ -15,8 +15,8 @@ use crate::files::{Content, Entry, Found, OpenFile, is_devious, listing, multipa
 use crate::wire::target;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
-    IF_NONE_MATCH, IF_RANGE, RANGE,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH,
+    IF_RANGE, RANGE,
 };
 use http::{HeaderMap, Method};
 use pingora::http::ResponseHeader;
@@ -26,6 +26,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What may be done with a file, for `Allow`.
+const READS: &str = "GET, HEAD";
 /// A year: as long as RFC 9111 section 1.2.2 lets a cache be told.
 const FOR_A_YEAR: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// To be asked about before each use, which costs a 304.
@@ -48,7 +50,7 @@ pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result
     let (raw_path, query) = target::split_target(request.raw_path());
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     if !reads && fallback.is_none() {
-        return not_allowed(session, ctx).map(Some);
+        return not_allowed(READS, session, ctx).map(Some);
     }
     let below = route.pattern.below(path);
     let found = match is_devious(raw_path) {
@@ -63,7 +65,7 @@ pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result
             Ok(None)
         }
         Found::Missing if fallback.is_some() => Ok(None),
-        Found::Missing => refuse(404, "no_file", session, ctx).map(Some),
+        Found::Missing => refusal(404, "no_file", session, ctx).map(Some),
         Found::Forbidden => {
             // Nobody but the operator can mend it.
             tracing::warn!(
@@ -72,20 +74,16 @@ pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result
                 path = %String::from_utf8_lossy(below).escape_debug(),
                 "a file may not be read: permission denied"
             );
-            refuse(403, "file_unreadable", session, ctx).map(Some)
+            refusal(403, "file_unreadable", session, ctx).map(Some)
         }
-        Found::File(_) | Found::Listing(_) if !reads => not_allowed(session, ctx).map(Some),
+        Found::File(_) | Found::Listing(_) if !reads => not_allowed(READS, session, ctx).map(Some),
         Found::AddSlash => {
-            let mut to = [raw_path, b"/"].concat();
             // `//host` would lead to another site.
-            let doubled = to.iter().take_while(|b| **b == b'/').count();
-            to.drain(..doubled.saturating_sub(1));
-            if let Some(query) = query {
-                to.push(b'?');
-                to.extend_from_slice(query);
-            }
-            let to = HeaderValue::from_bytes(&to).unwrap_or_else(|_| HeaderValue::from_static("/"));
-            Answer::redirect(308, to, &envelope(ctx)).map(Some)
+            let doubled = raw_path.iter().take_while(|b| **b == b'/').count();
+            let path = raw_path
+                .get(doubled.saturating_sub(1)..)
+                .unwrap_or_default();
+            add_slash(path, query, ctx).map(Some)
         }
         Found::Listing(items) => {
             let policy = route.compress.as_deref();
@@ -98,17 +96,6 @@ pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result
             send(&entry, policy, session, ctx).await.map(Some)
         }
     }
-}
-
-fn refuse(status: u16, why: &'static str, session: &Session, ctx: &mut Context) -> Result<Answer> {
-    ctx.fault = Some(why);
-    error_answer(status, session, ctx)
-}
-
-fn not_allowed(session: &Session, ctx: &Context) -> Result<Answer> {
-    let mut answer = error_answer(405, session, ctx)?;
-    answer.head.insert_header(ALLOW, "GET, HEAD")?;
-    Ok(answer)
 }
 
 async fn list(
@@ -188,37 +175,34 @@ async fn send(
     });
     let varies = shrinks.is_some() || Coding::ALL.iter().any(|c| entry.sibling(*c).is_some());
     let verdict = evaluate(headers, &validators);
+    if verdict == Verdict::Failed {
+        return error_answer(412, session, ctx);
+    }
+    // A 304 has the client's own tag, of whichever form that is: a cache updates what has the same
+    // (RFC 9111 section 4.3.4).
+    let clients = match verdict {
+        Verdict::NotModified => clients_tag(entry, headers),
+        _ => None,
+    };
     let ranges = match verdict {
         Verdict::Send if request.method == Method::GET => ranges(headers, &validators, entry),
         _ => Ranges::Whole,
     };
-    let chosen = match (verdict, &ranges) {
-        (Verdict::Failed, _) => plain(entry),
-        // A 304 tells what the 200 would (RFC 9110 section 15.4.5).
-        (Verdict::NotModified, _) if clients_tag(entry, headers).is_some() => plain(entry),
-        (Verdict::NotModified | Verdict::Send, Ranges::Whole) if varies => {
+    let chosen = match &ranges {
+        // Without one it tells what the 200 would (RFC 9110 section 15.4.5).
+        Ranges::Whole if varies && clients.is_none() => {
             choose(entry, shrinks, policy, headers, ctx).await?
         }
         _ => plain(entry),
     };
     let status = match (verdict, &ranges) {
-        (Verdict::Failed, _) => 412,
         (Verdict::NotModified, _) => 304,
-        (Verdict::Send, Ranges::Whole) => 200,
-        (Verdict::Send, Ranges::Parts(_)) => 206,
-        (Verdict::Send, Ranges::Unsatisfiable) => 416,
+        (_, Ranges::Whole) => 200,
+        (_, Ranges::Parts(_)) => 206,
+        (_, Ranges::Unsatisfiable) => 416,
     };
-    let etag = match verdict {
-        // The client's own, of whichever form that is: a cache updates what has the same tag (RFC
-        // 9111 section 4.3.4).
-        Verdict::NotModified => clients_tag(entry, headers).unwrap_or(chosen.etag.clone()),
-        _ => chosen.etag.clone(),
-    };
-    if status == 412 {
-        return error_answer(412, session, ctx);
-    }
     let mut head = ResponseHeader::build(status, Some(20))?;
-    head.insert_header("ETag", etag)?;
+    head.insert_header("ETag", clients.unwrap_or_else(|| chosen.etag.clone()))?;
     head.insert_header("Last-Modified", entry.last_modified.clone())?;
     if varies {
         add_vary(&mut head)?;
@@ -284,12 +268,9 @@ fn clients_tag(entry: &Entry, headers: &HeaderMap) -> Option<HeaderValue> {
         .flat_map(|coding| [true, false].map(|best| entry.etag_of(*coding, best)));
     let tag = std::iter::once(entry.etag.clone()).chain(coded).find(has)?;
     // Only a form that was encoded on its way has a weak one.
-    let weak = [b"W/", tag.as_bytes()].concat();
+    let weak = weak(&tag);
     let encoded = matches!(entry.content, Content::Disk(_));
-    match memchr::memmem::find(said, &weak).filter(|_| encoded) {
-        Some(_) => HeaderValue::from_bytes(&weak).ok(),
-        None => Some(tag),
-    }
+    Some(if encoded && has(&weak) { weak } else { tag })
 }
 
 fn plain(entry: &Entry) -> Chosen {
@@ -301,7 +282,7 @@ fn plain(entry: &Entry) -> Chosen {
 }
 
 /// Files made beforehand are sent although nothing is compressed here.
-fn accept(policy: Option<&CompressPolicy>, headers: &HeaderMap) -> crate::compress::Accepted {
+fn accept(policy: Option<&CompressPolicy>, headers: &HeaderMap) -> Accepted {
     match policy {
         Some(policy) => policy.accepted(headers),
         None => accepted(headers, &Coding::ALL),
@@ -341,11 +322,10 @@ async fn choose(
     if let (Some(_), Some(coding), Content::Disk(open)) =
         (shrinks, accepted.first(), &entry.content)
     {
-        let weak = [b"W/", entry.etag.as_bytes()].concat();
         return Ok(Chosen {
             source: Source::Encoded(open.clone(), coding),
             coding: Some(coding),
-            etag: HeaderValue::from_bytes(&weak).unwrap_or_else(|_| entry.etag.clone()),
+            etag: weak(&entry.etag),
         });
     }
     Ok(plain(entry))

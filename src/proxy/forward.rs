@@ -5,6 +5,7 @@ use super::encode;
 use crate::edge::Action;
 use crate::headers::Forwarding;
 use crate::upstream::{NoServer, Terms, Upstream};
+use crate::wire::has_item;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
     UPGRADE,
@@ -133,12 +134,7 @@ pub async fn prepare(
 }
 
 fn wants_trailers(request: &RequestHeader) -> bool {
-    request.headers.get_all(TE).iter().any(|value| {
-        value
-            .as_bytes()
-            .split(|b| *b == b',')
-            .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-    }) && !request.headers.contains_key(UPGRADE)
+    has_item(&request.headers, &TE, b"trailers") && !request.headers.contains_key(UPGRADE)
 }
 
 /// Takes fields out of an app's answer that are for one hop only (RFC 9110 section 7.6.1).
