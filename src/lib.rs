@@ -122,4 +122,5 @@ pub mod observe;
 pub mod proxy;
 pub mod route;
 pub mod upstream;
+pub mod visits;
 pub mod wire;

@@ -21,6 +21,8 @@ mod secrets;
 mod together;
 #[path = "configuration/values.rs"]
 mod values;
+#[path = "configuration/visits.rs"]
+mod visits;
 
 use checked::{check, check_path, mistake};
 use std::time::{Duration, Instant};
@@ -83,7 +85,7 @@ format = "xml"
 [admin]
 listen = "0.0.0.0:9180"
 [geoip]
-database = "x"
+database = ""
 [upstream.app]
 servers = ["127.0.0.1", { address = "127.0.0.1:80", weight = 0 }, { address = "nobody", weight = 0 }]
 balance = "least-connections"
@@ -95,7 +97,7 @@ servers = []
 name = "first"
 hosts = ["a.example", "http://b.example", "A.example"]
 listen = ["127.0.0.1:0"]
-visits = true
+visits = "yes"
 headers = { sett = {}, set = { "Content-Length" = "0", "a b" = "c" }, remove = ["X Y"] }
 [site.tls]
 certificate = "x"
@@ -166,7 +168,7 @@ health = { path = "health", host = "a b", interval = "1ms", timeout = "0s" }
         "parvis.toml:10:10 \"xml\" | invalid value \"xml\"",
         "parvis.toml:12:10 \"0.0.0.0:9180\" | the admin interface on 0.0.0.0:9180 can be reached by \
          others and has no token",
-        "parvis.toml:13:2 geoip | `geoip` does not exist in this version of parvis",
+        "parvis.toml:14:12 \"\" | empty path",
         "parvis.toml:16:12 \"127.0.0.1\" | invalid address of a server \"127.0.0.1\"",
         "parvis.toml:16:62 0 | weight out of range",
         "parvis.toml:16:79 \"nobody\" | invalid address of a server \"nobody\"",
@@ -176,7 +178,7 @@ health = { path = "health", host = "a b", interval = "1ms", timeout = "0s" }
         "parvis.toml:19:11 empty | the upstream `empty` has no servers",
         "sites/a.toml:3:23 \"http://b.example\" | invalid host \"http://b.example\"",
         "sites/a.toml:3:43 \"A.example\" | `a.example` is given twice",
-        "sites/a.toml:5:1 visits | `visits` does not exist in this version of parvis",
+        "sites/a.toml:5:10 \"yes\" | `visits` is switched on or off, or a table",
         "sites/a.toml:6:13 sett | unknown key `sett`",
         "sites/a.toml:6:32 \"Content-Length\" | `Content-Length` frames the message: parvis alone sets it",
         "sites/a.toml:6:56 \"a b\" | `a b` is no name of a header field",

@@ -4,6 +4,10 @@ use parvis::config::markdown;
 use parvis::edge::settings::Settings;
 use std::path::Path;
 
+/// Small databases of countries.
+#[path = "../src/visits/geo/tests/writer.rs"]
+mod mmdb;
+
 const HEAD: &str = "\
 # Every key of the configuration
 
@@ -57,6 +61,15 @@ fn the_commented_lines_of_the_example_are_right() {
     for name in ["sites", "static", "dist", "docs"] {
         std::fs::create_dir_all(folder.join(name)).unwrap();
     }
+    let everywhere = "0.0.0.0/1";
+    for (kind, record) in [
+        ("GeoLite2-Country", mmdb::country("FR")),
+        ("GeoLite2-City", mmdb::city("FR", "Bretagne", "Brest")),
+        ("GeoLite2-ASN", mmdb::network(64_500)),
+    ] {
+        let database = mmdb::Written::new(kind).with(everywhere, record);
+        std::fs::write(folder.join(format!("{kind}.mmdb")), database.bytes()).unwrap();
+    }
     for name in ["parvis.toml", "sites/example.toml"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("conf")
@@ -72,7 +85,10 @@ fn the_commented_lines_of_the_example_are_right() {
         let text = uncommented
             .join("\n")
             .replace("/srv/example", folder.to_str().unwrap())
-            .replace("{ env = \"PARVIS_ADMIN_TOKEN\" }", "\"x\"");
+            .replace("/var/lib/GeoIP", folder.to_str().unwrap())
+            .replace("{ env = \"PARVIS_ADMIN_TOKEN\" }", "\"x\"")
+            .replace("{ env = \"NUMBERS_TOKEN\" }", "\"x\"")
+            .replace("{ env = \"REDIS_URL\" }", "\"redis://127.0.0.1\"");
         std::fs::write(folder.join(name), text).unwrap();
     }
     let loaded = parvis::edge::load(&folder.join("parvis.toml"), None);

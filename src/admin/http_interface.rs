@@ -2,10 +2,15 @@
 
 use super::reload::Reloader;
 use super::status::{Listener, Status, note_gauges};
+use super::{analytics, dashboard};
+use crate::headers::has_token;
 use crate::proxy::Running;
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -15,7 +20,6 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -86,7 +90,8 @@ async fn connection(interface: Arc<Interface>, stream: TcpStream) {
     }
 }
 
-type Answer = Response<Full<Bytes>>;
+/// What the interface answers.
+pub type Answer = Response<Full<Bytes>>;
 
 async fn answer(interface: &Interface, request: &Request<Incoming>) -> Answer {
     let path = request.uri().path();
@@ -99,6 +104,20 @@ async fn answer(interface: &Interface, request: &Request<Incoming>) -> Answer {
             health(interface)
         };
     }
+    // The page itself tells nothing: it asks its visitor for the token.
+    if let Some(asset) = dashboard::file(path) {
+        return if !read {
+            not_allowed("GET, HEAD")
+        } else {
+            page(asset, request.headers())
+        };
+    }
+    if !read && by_another_site(request) {
+        return text(
+            StatusCode::FORBIDDEN,
+            "a page of another site asks for this\n",
+        );
+    }
     if !authorised(interface, request) {
         let mut answer = text(
             StatusCode::UNAUTHORIZED,
@@ -108,6 +127,11 @@ async fn answer(interface: &Interface, request: &Request<Incoming>) -> Answer {
             .headers_mut()
             .insert(WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
         return answer;
+    }
+    if let Some(rest) = path.strip_prefix(analytics::PREFIX)
+        && (rest.is_empty() || rest.starts_with('/'))
+    {
+        return analytics::answer(interface, request, rest).await;
     }
     match path {
         "/metrics" if read => metrics(interface),
@@ -127,14 +151,40 @@ async fn answer(interface: &Interface, request: &Request<Incoming>) -> Answer {
         "/reload" => not_allowed("POST"),
         "/" if read => text(
             StatusCode::OK,
-            "parvis\n\nGET  /health\nGET  /metrics\nGET  /status\nPOST /reload\n",
+            "parvis\n\nGET  /health\nGET  /metrics\nGET  /status\nPOST /reload\n\
+             GET  /dashboard\nGET  /api/analytics/\n",
         ),
         "/" => not_allowed("GET, HEAD"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there is /health, /metrics, /status and /reload\n",
+            "there is /health, /metrics, /status, /reload, /dashboard and /api/analytics/\n",
         ),
     }
+}
+
+/// A file of the dashboard, unless the browser has it already.
+fn page(asset: &'static dashboard::Asset, request: &HeaderMap) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from_static(asset.bytes)));
+    let has = request.get_all(IF_NONE_MATCH).iter();
+    if has
+        .flat_map(|field| field.as_bytes().split(|b| *b == b','))
+        .any(|tag| tag.trim_ascii() == asset.etag.as_bytes())
+    {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        *answer.body_mut() = Full::default();
+    }
+    let headers = answer.headers_mut();
+    for (name, value) in dashboard::HEADERS {
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    if let Ok(etag) = HeaderValue::from_str(&asset.etag) {
+        headers.insert(ETAG, etag);
+    }
+    answer
 }
 
 fn health(interface: &Interface) -> Answer {
@@ -144,19 +194,16 @@ fn health(interface: &Interface) -> Answer {
     text(StatusCode::OK, "ok\n")
 }
 
-/// Compares in a time that tells nothing of how much was right.
 fn authorised(interface: &Interface, request: &Request<Incoming>) -> bool {
     let edge = interface.running.edge.load();
-    if edge.token.is_empty() {
-        return true;
-    }
-    let given = request
-        .headers()
-        .get(AUTHORIZATION)
-        .map_or(&b""[..], |value| value.as_bytes());
-    let (scheme, token) = given.split_at_checked(7).unwrap_or_default();
-    scheme.eq_ignore_ascii_case(b"bearer ")
-        && bool::from(token.trim_ascii().ct_eq(edge.token.as_bytes()))
+    edge.token.is_empty() || has_token(request.headers(), &edge.token)
+}
+
+/// Whether a browser says that another site's page makes it ask: the operator's browser reaches
+/// what the world does not.
+fn by_another_site(request: &Request<Incoming>) -> bool {
+    let site = request.headers().get("sec-fetch-site");
+    site.is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
 fn metrics(interface: &Interface) -> Answer {
@@ -193,7 +240,8 @@ fn not_allowed(allow: &'static str) -> Answer {
     answer
 }
 
-fn json(status: StatusCode, value: &impl serde::Serialize) -> Answer {
+/// An answer in JSON.
+pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Answer {
     match serde_json::to_string_pretty(value) {
         Ok(body) => {
             let mut answer = text(status, format!("{body}\n"));

@@ -2,6 +2,8 @@
 //!
 //! In: the running process. Out: metrics, a status, a new configuration in force.
 
+mod analytics;
+mod dashboard;
 mod http_interface;
 mod reload;
 pub mod settings;

@@ -156,6 +156,7 @@ impl Reloader {
         let took = began.elapsed();
         self.running.metrics.forget_servers();
         self.running.logbook.open(edge.log.access.clone());
+        self.record(&edge).await;
         self.verbosity.set(edge.log.level);
         let needs_restart = self.at_start.differences(&edge.fixed);
         for difference in &needs_restart {
@@ -184,6 +185,16 @@ impl Reloader {
             duration_ms: ms(took),
             needs_restart,
         })
+    }
+
+    /// Records visits as this configuration says. What cannot be used is in the log: visits go on to
+    /// where they went before, and the rest of the configuration is in force.
+    async fn record(&self, edge: &Edge) {
+        let (running, visits) = (self.running.clone(), edge.visits.clone());
+        let applied = tokio::task::spawn_blocking(move || running.recorder.apply(visits)).await;
+        if let Ok(Err(error)) = applied {
+            tracing::error!("{error}; visits go on to where they went before");
+        }
     }
 
     /// Frees configurations that no request works with any more; to be called now and then.

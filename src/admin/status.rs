@@ -3,6 +3,7 @@
 use super::reload::{LastLoad, Reloader};
 use crate::edge::{Action, Edge};
 use crate::proxy::Running;
+use crate::visits::VisitsStatus;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -32,6 +33,8 @@ pub struct Status<'a> {
     log_dropped: u64,
     sites: Vec<SiteStatus<'a>>,
     upstreams: Vec<UpstreamStatus<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visits: Option<VisitsStatus>,
     metrics: serde_json::Value,
 }
 
@@ -150,6 +153,7 @@ impl<'a> Status<'a> {
                         .collect(),
                 })
                 .collect(),
+            visits: running.recorder.watching().map(|watching| watching.now()),
             metrics: metrics.snapshot(),
         }
     }
@@ -174,6 +178,20 @@ pub fn note_gauges(running: &Running) {
         .metrics
         .answers_memory
         .set(count(edge.memo.weight()));
+    if let Some(visits) = running.recorder.watching().map(|watching| watching.now()) {
+        let metrics = &running.metrics;
+        metrics.visits_spool.set(count(visits.spool_bytes));
+        metrics.visits_lost(visits.lost);
+        for sink in &visits.sinks {
+            metrics.visits_sink(
+                sink.name,
+                sink.up,
+                sink.waiting,
+                sink.delivered,
+                sink.failures,
+            );
+        }
+    }
     for upstream in edge.upstreams.values() {
         for server in &upstream.servers {
             running

@@ -213,6 +213,12 @@ fn route_lines(lines: &mut Vec<String>, edge: &Edge, site: &Site, question: &Que
             {
                 lines.push(format!("compress  {}", compress.describe()));
             }
+            if let Some(visits) = &site.visits {
+                lines.push(format!(
+                    "visits    {}",
+                    visits.describe(&question.method, &path)
+                ));
+            }
             for change in route.headers.describe(question.tls) {
                 lines.push(format!("answer    {change}"));
             }

@@ -9,6 +9,7 @@ mod files;
 mod precompress;
 mod reload;
 mod run;
+mod visits;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -30,6 +31,7 @@ Examples:
   parvis run -c parvis.toml                serve
   parvis explain http://example.org/a.css  which route takes this, and why?
   parvis reload                            put a changed configuration in force
+  parvis visits 7d --country FR            who came, to which pages, from where?
   parvis precompress static                make .br, .zst and .gz beside static files
 
 Exit codes: 0 fine, 1 failed at work, 2 wrong configuration or usage.";
@@ -51,6 +53,9 @@ enum Command {
     /// Make the compressed files that are sent in place of a site's static files.
     #[command(after_help = precompress::HELP)]
     Precompress(precompress::Precompress),
+    /// Tell how many guests came, to which pages, and from where.
+    #[command(after_help = visits::HELP)]
+    Visits(visits::Visits),
     /// Serve a small site of parvis's own, with parvis in front of it.
     Demo(demo::Demo),
 }
@@ -107,6 +112,7 @@ impl Arguments {
             Command::Reload(file) => reload::reload(&file),
             Command::Explain(arguments) => explain::explain(&arguments),
             Command::Precompress(arguments) => precompress::precompress(&arguments),
+            Command::Visits(arguments) => visits::visits(&arguments),
             Command::Demo(arguments) => demo::demo(&arguments),
         }
     }

@@ -7,6 +7,7 @@ use crate::listen::{self, Bound};
 use crate::observe::settings::{Destination, Level};
 use crate::observe::{Logbook, Metrics, Verbosity, open_file};
 use crate::proxy::Running;
+use crate::visits::{Recorder, Tallies};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use tokio::task::JoinSet;
 
 /// How long the last lines of the access log may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(5);
+/// How long the last visits may take to be delivered; what is not waits on disk for the next start.
+const LAST_VISITS: Duration = Duration::from_secs(5);
 /// The same when the process is told twice to end.
 const LAST_LINES_AT_ONCE: Duration = Duration::from_millis(200);
 
@@ -70,7 +73,16 @@ impl Process {
         let metrics = Arc::new(Metrics::new().map_err(|error| failed(&error))?);
         let logbook =
             Logbook::start(metrics.log_dropped.clone()).map_err(|error| failed(&error))?;
-        let running = Arc::new(Running::new(edge, metrics, logbook));
+        let recorder = Recorder::start(Tallies {
+            recorded: metrics.visits_recorded.clone(),
+            skipped: metrics.visits_skipped.clone(),
+            dropped: metrics.visits_dropped.clone(),
+        })
+        .map_err(|error| failed(&error))?;
+        recorder
+            .apply(edge.visits.clone())
+            .map_err(|error| Failure::Work(format!("error: {error}")))?;
+        let running = Arc::new(Running::new(edge, metrics, logbook, recorder));
         Ok(Process {
             running,
             bound,
@@ -110,6 +122,7 @@ impl Process {
         let result = runtime.block_on(self.control(path, took, over, ready));
         // A look-up that hangs is not waited for.
         runtime.shutdown_background();
+        running.recorder.end(LAST_VISITS);
         running.logbook.end(LAST_LINES);
         result.map_err(|error| Failure::Work(format!("error: {error}")))
     }
@@ -175,6 +188,7 @@ impl Process {
             () = async { while ended.join_next().await.is_some() {} } => tracing::info!("stopped"),
             () = signals.end_again() => {
                 tracing::warn!("told again: stopping at once");
+                running.recorder.end(LAST_LINES_AT_ONCE);
                 running.logbook.end(LAST_LINES_AT_ONCE);
                 std::process::exit(0);
             }

@@ -315,7 +315,7 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(u16, u32, usize);
+integers!(u16, u32, u64, usize);
 
 macro_rules! units {
     ($type:ty, $kind:literal, $parse:path, $show:expr, $expected:expr) => {

@@ -10,6 +10,7 @@ use crate::headers::{HeaderPolicy, TrustedProxies};
 use crate::observe::RouteMetrics;
 use crate::route::{HostPattern, HostTable, RouteTable};
 use crate::upstream::{Health, Upstream};
+use crate::visits::{SitePolicy, VisitsPolicy};
 use crate::wire::{Limits, Times};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -85,10 +86,13 @@ impl Builder<'_> {
             upstreams: &upstreams,
             files: &files,
         };
+        let recorded = self.recorded(settings);
         let mut sites = Vec::with_capacity(settings.sites.len());
-        for site in &settings.sites {
-            sites.push(self.site(site, &parts));
+        for (site, visits) in settings.sites.iter().zip(&recorded) {
+            sites.push(self.site(site, visits.clone(), &parts));
         }
+        let recorded = recorded.into_iter().flatten().collect();
+        let visits = VisitsPolicy::build(&settings.visits, &settings.geo, recorded, self.errors);
         let mut hosts = self.hosts(settings);
         let server = &settings.server;
         // Of an `[admin]` that could not be read whole, what is left is not what was meant.
@@ -136,6 +140,7 @@ impl Builder<'_> {
             files,
             memo,
             workshop,
+            visits: visits.map(Arc::new),
             trusted: TrustedProxies(server.trusted_proxies.iter().map(|n| n.value).collect()),
             limits: limits(server, self.errors),
             times: Times {
@@ -217,7 +222,25 @@ impl Builder<'_> {
         tables
     }
 
-    fn site(&mut self, site: &SiteSettings, parts: &Parts<'_>) -> Option<Site> {
+    /// Whose visits are recorded, by site.
+    fn recorded(&mut self, settings: &Settings) -> Vec<Option<Arc<SitePolicy>>> {
+        let mut count = 0;
+        let policies = settings.sites.iter().map(|site| {
+            let (name, process) = (&site.name.value, &settings.visits);
+            let policy =
+                SitePolicy::build(name, count, process, site.visits.as_ref(), self.errors)?;
+            count += 1;
+            Some(Arc::new(policy))
+        });
+        policies.collect()
+    }
+
+    fn site(
+        &mut self,
+        site: &SiteSettings,
+        visits: Option<Arc<SitePolicy>>,
+        parts: &Parts<'_>,
+    ) -> Option<Site> {
         if site.name.value.is_empty() && site.sound {
             self.errors.push(Diagnostic::new(
                 site.name.place,
@@ -272,6 +295,7 @@ impl Builder<'_> {
             name: site.name.value.clone(),
             place: site.name.place,
             headers,
+            visits,
             metrics: RouteMetrics::default(),
             routes,
             table,

@@ -24,6 +24,7 @@ use crate::observe::RouteMetrics;
 use crate::observe::settings::{Destination, Format, Level};
 use crate::route::{Conditions, HostTable, RouteTable};
 use crate::upstream::Upstream;
+use crate::visits::{SitePolicy, VisitsPolicy};
 use crate::wire::{Limits, Times};
 use http::header::HeaderValue;
 use std::collections::{BTreeMap, HashMap};
@@ -48,6 +49,8 @@ pub struct Edge {
     pub memo: Arc<Memo>,
     /// Where bodies are compressed as well as can be.
     pub workshop: Arc<Workshop>,
+    /// Where guests' visits go; `None` when no site records them.
+    pub visits: Option<Arc<VisitsPolicy>>,
     /// Whose word on the client is believed.
     pub trusted: TrustedProxies,
     /// How large a request's head may be.
@@ -130,6 +133,8 @@ pub struct Site {
     pub routes: Vec<Route>,
     /// Fields of answers that no route gave.
     pub headers: HeaderPolicy,
+    /// Whose visits are recorded; `None`: nobody's.
+    pub visits: Option<Arc<SitePolicy>>,
     /// Counts of requests that no route took.
     pub metrics: RouteMetrics,
     table: RouteTable,

@@ -14,6 +14,8 @@ use crate::headers::settings::{CacheControlSettings, HeadersSettings};
 use crate::observe::settings::LogSettings;
 use crate::route::HostPattern;
 use crate::upstream::settings::UpstreamSettings;
+use crate::visits::geo::settings::GeoSettings;
+use crate::visits::settings::{SiteVisits, VisitsSettings};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -85,11 +87,12 @@ table! {
         idle_timeout: Option<Duration> = None,
         /// Which answers are compressed, and how; `"off"`: none.
         compress: Option<OrOff<CompressSettings>> = None,
+        /// Whether guests' visits are recorded: `true`, or a table that says how.
+        visits: Option<SiteVisits> = None,
         /// The routes.
         route: Vec<RouteSettings> = Vec::new(),
     }
     later {
-        "visits" => "guest visits",
         "tls" => "TLS and its certificates",
         "cache" => "caching of answers",
         "access" => "access rules",
@@ -159,6 +162,10 @@ pub struct Settings {
     pub files: FilesMemorySettings,
     /// `[compress]`.
     pub compress: CompressMemorySettings,
+    /// `[visits]`.
+    pub visits: VisitsSettings,
+    /// `[geoip]`.
+    pub geo: GeoSettings,
     /// `[upstream.NAME]`, by name, with the place of the name.
     pub upstreams: BTreeMap<String, (Place, UpstreamSettings)>,
     /// `[[site]]`, in the order read.
@@ -169,12 +176,10 @@ pub struct Settings {
 }
 
 /// Keys at the top level, and features whose tables do not exist yet.
-const KEYS: [&str; 8] = [
-    "include", "server", "admin", "log", "files", "compress", "upstream", "site",
+const KEYS: [&str; 10] = [
+    "include", "server", "admin", "log", "files", "compress", "visits", "geoip", "upstream", "site",
 ];
-const LATER: [(&str, &str); 4] = [
-    ("geoip", "countries of visitors"),
-    ("visits", "guest visits"),
+const LATER: [(&str, &str); 2] = [
     ("cache", "caching of answers"),
     ("tls", "TLS and its certificates"),
 ];
@@ -208,8 +213,17 @@ impl Settings {
         let mut complete = errors.is_empty();
         let (mut server, mut admin, mut log) = (None, None, None);
         let (mut files, mut compress) = (None, None);
-        let mut once: [Once; 5] = Default::default();
-        let [server_once, admin_once, log_once, files_once, compress_once] = &mut once;
+        let (mut visits, mut geo) = (None, None);
+        let mut once: [Once; 7] = Default::default();
+        let [
+            server_once,
+            admin_once,
+            log_once,
+            files_once,
+            compress_once,
+            visits_once,
+            geo_once,
+        ] = &mut once;
         let mut upstreams = BTreeMap::new();
         let mut sites: Vec<SiteSettings> = Vec::new();
         for (key, place, node) in document.entries() {
@@ -230,7 +244,13 @@ impl Settings {
                 "files" if files_once.claim(key, place, errors) => {
                     files = FilesMemorySettings::read(&node, errors);
                 }
-                "server" | "admin" | "log" | "files" | "compress" => {}
+                "visits" if visits_once.claim(key, place, errors) => {
+                    visits = VisitsSettings::read(&node, errors);
+                }
+                "geoip" if geo_once.claim(key, place, errors) => {
+                    geo = GeoSettings::read(&node, errors);
+                }
+                "server" | "admin" | "log" | "files" | "compress" | "visits" | "geoip" => {}
                 "upstream" => complete &= read_upstreams(&node, &mut upstreams, errors),
                 "site" => match Vec::<SiteSettings>::read(&node, errors) {
                     Some(more) => sites.extend(more),
@@ -248,6 +268,8 @@ impl Settings {
             log: log.or_else(LogSettings::absent)?,
             files: files.or_else(FilesMemorySettings::absent)?,
             compress: compress.or_else(CompressMemorySettings::absent)?,
+            visits: visits.or_else(VisitsSettings::absent)?,
+            geo: geo.or_else(GeoSettings::absent)?,
             upstreams,
             sites,
             complete,
@@ -262,6 +284,8 @@ impl Settings {
             ("[log]", LogSettings::describe()),
             ("[files]", FilesMemorySettings::describe()),
             ("[compress]", CompressMemorySettings::describe()),
+            ("[visits]", VisitsSettings::describe()),
+            ("[geoip]", GeoSettings::describe()),
             ("[upstream.NAME]", UpstreamSettings::describe()),
             ("[[site]]", SiteSettings::describe()),
         ]

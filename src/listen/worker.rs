@@ -53,11 +53,15 @@ pub fn run(
         loop {
             tokio::select! {
                 ended = accepting.join_next() => if ended.is_none() { break },
-                _ = ticks.tick() => running.logbook.flush(),
+                _ = ticks.tick() => {
+                    running.logbook.flush();
+                    running.recorder.flush();
+                }
                 _ = sweeps.tick() => pool::sweep(),
             }
         }
         running.logbook.flush();
+        running.recorder.flush();
         pool::clear();
         Ok(())
     })

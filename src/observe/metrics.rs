@@ -53,6 +53,20 @@ pub struct Metrics {
     pub config_reload_success: IntGauge,
     /// Lines of the access log that were dropped because its writer could not keep up.
     pub log_dropped: IntCounter,
+    /// What becomes of page views, by site and source, and by why they are not recorded.
+    pub visits_recorded: IntCounterVec,
+    /// Page views that are not recorded, by reason.
+    pub visits_skipped: IntCounterVec,
+    /// Page views lost because they could not be taken in fast enough.
+    pub visits_dropped: IntCounter,
+    /// Visits lost because more waited than there is room for.
+    pub visits_lost: IntCounter,
+    /// Bytes of visits on disk.
+    pub visits_spool: IntGauge,
+    visits_waiting: IntGaugeVec,
+    visits_delivered: IntCounterVec,
+    visits_failures: IntCounterVec,
+    visits_up: IntGaugeVec,
 }
 
 impl Metrics {
@@ -154,6 +168,48 @@ impl Metrics {
                 "parvis_log_dropped_total",
                 "Lines of the access log dropped because its writer could not keep up.",
             )?,
+            visits_recorded: keep.counters(
+                "parvis_visits_total",
+                "Guests' page views recorded.",
+                &["site", "source"],
+            )?,
+            visits_skipped: keep.counters(
+                "parvis_visits_skipped_total",
+                "Page views that are not recorded: of visitors who are signed in or asked not to be, bots, prefetches, excluded paths.",
+                &["reason"],
+            )?,
+            visits_dropped: keep.counter(
+                "parvis_visits_dropped_total",
+                "Page views lost because they came faster than they could be taken in.",
+            )?,
+            visits_lost: keep.counter(
+                "parvis_visits_lost_total",
+                "Visits lost because more waited than there is room for.",
+            )?,
+            visits_spool: keep.gauge(
+                "parvis_visits_spool_bytes",
+                "Visits on disk on their way to the database and to Redis.",
+            )?,
+            visits_waiting: keep.gauges(
+                "parvis_visits_waiting",
+                "Visits that wait for the database (store) or for Redis.",
+                &["sink"],
+            )?,
+            visits_delivered: keep.counters(
+                "parvis_visits_delivered_total",
+                "Visits that the database (store) or Redis has taken.",
+                &["sink"],
+            )?,
+            visits_failures: keep.counters(
+                "parvis_visits_delivery_failures_total",
+                "Deliveries that failed and were tried again.",
+                &["sink"],
+            )?,
+            visits_up: keep.gauges(
+                "parvis_visits_sink_up",
+                "1 when the database (store) or Redis took what it was given last, 0 when not.",
+                &["sink"],
+            )?,
             registry: registry.clone(),
         };
         let build = IntGauge::with_opts(
@@ -212,6 +268,21 @@ impl Metrics {
         }
     }
 
+    /// Notes how a sink of visits fares.
+    pub fn visits_sink(&self, sink: &str, up: bool, waiting: u64, delivered: u64, failures: u64) {
+        let label = &[sink];
+        self.visits_up.with_label_values(label).set(i64::from(up));
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.visits_waiting.with_label_values(label).set(waiting);
+        raise(&self.visits_delivered.with_label_values(label), delivered);
+        raise(&self.visits_failures.with_label_values(label), failures);
+    }
+
+    /// Notes how many visits were lost so far.
+    pub fn visits_lost(&self, lost: u64) {
+        raise(&self.visits_lost, lost);
+    }
+
     /// Forgets the servers of the configuration before.
     pub fn forget_servers(&self) {
         self.upstream_up.reset();
@@ -223,6 +294,16 @@ impl Metrics {
             counter.inc();
         }
     }
+}
+
+/// Raises a counter to what was counted elsewhere. What is counted anew begins at the start again,
+/// as a counter may.
+fn raise(counter: &IntCounter, to: u64) {
+    let now = counter.get();
+    if to < now {
+        counter.reset();
+    }
+    counter.inc_by(to.saturating_sub(counter.get()));
 }
 
 struct Keep<'a> {

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::encode;
 use super::respond::{Answer, Envelope};
 use crate::answer;
-use crate::edge::{Action, Route};
+use crate::edge::{Action, Route, Site};
 use crate::headers::{client_address, host, remove_underscored, request_id};
 use crate::route::{Facts, Found};
 use crate::wire::{has_item, target};
@@ -64,6 +64,8 @@ pub enum Admitted {
     Forward,
     /// It is for a file: its decoded path.
     File(Vec<u8>),
+    /// It asks for the site's numbers: which, as the path behind theirs.
+    Numbers(String),
 }
 
 impl Admitted {
@@ -96,6 +98,9 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
     let Some(path) = target::normalise(raw_path) else {
         return refuse(400, "path", session, ctx);
     };
+    if let Some(numbers) = shared_numbers(site, &path) {
+        return Ok(Admitted::Numbers(numbers));
+    }
     let facts = Facts {
         method: &request.method,
         headers: &request.headers,
@@ -152,6 +157,13 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
             }
         }
     }
+}
+
+/// Which of the site's numbers a path asks for, when they are told on the site.
+fn shared_numbers(site: &Site, path: &[u8]) -> Option<String> {
+    let share = site.visits.as_ref()?.share.as_ref()?;
+    let rest = path.strip_prefix(share.prefix.as_bytes())?;
+    Some(format!("/{}", String::from_utf8_lossy(rest)))
 }
 
 fn too_large(headers: &HeaderMap, route: &Route) -> bool {

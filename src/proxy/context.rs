@@ -54,6 +54,8 @@ pub struct Context {
     pub weak_tags: bool,
     /// The app's answer on its way through a coding.
     pub encoding: Option<Arc<Mutex<Body>>>,
+    /// Whether the app says that it knows the visitor.
+    pub known: bool,
     /// Why the request was refused or failed, for the log.
     pub fault: Option<&'static str>,
     /// Seconds after which a client may try again.
@@ -88,6 +90,7 @@ impl Context {
             plain: false,
             weak_tags: false,
             encoding: None,
+            known: false,
             fault: None,
             retry_after: None,
             upgraded: None,

@@ -183,6 +183,15 @@ pub fn switch(answer: &mut ResponseHeader, ctx: &Context) -> Result<()> {
     Ok(())
 }
 
+/// The app may say that it knows the visitor, which is for this hop alone.
+fn note_known(answer: &mut ResponseHeader, ctx: &mut Context) {
+    let visits = ctx.site().and_then(|site| site.visits.as_ref());
+    let Some(name) = visits.and_then(|visits| visits.authenticated.clone()) else {
+        return;
+    };
+    ctx.known = answer.remove_header(&name).is_some();
+}
+
 /// Gives the app's final answer the fields of the route.
 ///
 /// # Errors
@@ -219,6 +228,7 @@ pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &mut Conte
     if let Some(id) = &ctx.request_id {
         answer.insert_header("X-Request-ID", id.clone())?;
     }
+    note_known(answer, ctx);
     let Some(route) = ctx.route() else {
         return Ok(());
     };

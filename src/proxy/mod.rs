@@ -10,6 +10,7 @@ mod encode;
 mod engine;
 mod file;
 mod forward;
+mod numbers;
 mod record;
 mod refuse;
 mod respond;

@@ -5,6 +5,7 @@ use super::running::Running;
 use super::status;
 use crate::observe::settings::Destination;
 use crate::observe::{Counted, Entry};
+use crate::visits;
 use crate::wire::target;
 use http::Version;
 use http::header::{HOST, HeaderName, HeaderValue, REFERER, USER_AGENT};
@@ -76,6 +77,7 @@ pub fn record(running: &Running, session: &Session, error: Option<&Error>, ctx: 
             .metrics
             .compressed(encoding.coding().name(), taken, made);
     }
+    note_visit(running, session, error, status, duration, ctx);
     let log = &ctx.edge.log;
     if log
         .slow
@@ -121,6 +123,40 @@ pub fn record(running: &Running, session: &Session, error: Option<&Error>, ctx: 
         fault,
     };
     running.logbook.note(log.format, &entry);
+}
+
+/// A page that was sent whole may be a guest's visit.
+fn note_visit(
+    running: &Running,
+    session: &Session,
+    error: Option<&Error>,
+    status: u16,
+    took: Duration,
+    ctx: &Context,
+) {
+    let (Some(policy), Some(site)) = (&ctx.edge.visits, ctx.site()) else {
+        return;
+    };
+    let (Some(site), Some(answer)) = (&site.visits, session.response_written()) else {
+        return;
+    };
+    if error.is_some() || ctx.upgraded.is_some() {
+        return;
+    }
+    let request = session.req_header();
+    let ended = visits::Ended {
+        method: &request.method,
+        request: &request.headers,
+        status,
+        answer: &answer.headers,
+        known: ctx.known,
+    };
+    let facts = visits::Facts {
+        took,
+        client: ctx.client,
+        target: request.raw_path(),
+    };
+    running.recorder.note(policy, site, &ended, &facts);
 }
 
 fn protocol(version: Version) -> &'static str {

@@ -2,6 +2,7 @@
 
 use crate::edge::Edge;
 use crate::observe::{Logbook, Metrics};
+use crate::visits::Recorder;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,16 +16,19 @@ pub struct Running {
     pub metrics: Arc<Metrics>,
     /// The access log.
     pub logbook: Logbook,
+    /// Guests' visits.
+    pub recorder: Recorder,
     stopping: AtomicBool,
 }
 
 impl Running {
     /// Begins with this configuration.
-    pub fn new(edge: Edge, metrics: Arc<Metrics>, logbook: Logbook) -> Self {
+    pub fn new(edge: Edge, metrics: Arc<Metrics>, logbook: Logbook, recorder: Recorder) -> Self {
         Running {
             edge: ArcSwap::from_pointee(edge),
             metrics,
             logbook,
+            recorder,
             stopping: AtomicBool::new(false),
         }
     }

@@ -3,7 +3,7 @@
 use super::admit::{self, Admitted};
 use super::context::Context;
 use super::running::Running;
-use super::{encode, file, forward, record, status};
+use super::{encode, file, forward, numbers, record, status};
 use crate::observe::Held;
 use crate::upstream::Lease;
 use async_trait::async_trait;
@@ -58,6 +58,9 @@ impl ProxyHttp for EdgeProxy {
             Admitted::Forward => None,
             Admitted::Answer(answer) => Some(*answer),
             Admitted::File(path) => file::answer(session, ctx, &path).await?,
+            Admitted::Numbers(path) => {
+                Some(numbers::answer(session, ctx, &self.running, path).await?)
+            }
         };
         let Some(answer) = answer else {
             return Ok(false);

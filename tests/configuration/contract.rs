@@ -19,6 +19,18 @@ level = "info"
 format = "json"                          # json | combined
 access = "@DIR/access.log"               # a path, "stdout", "stderr" or "off"
 slow = "1s"                              # a request slower than this is logged as a warning with its timings
+
+[geoip]
+database = "@DIR/country.mmdb"           # absent: the bundled database
+
+[visits]
+store = "@DIR/visits.sqlite"             # the embedded store
+exclude = ["/api/admin/*", "/static/*", "/media/*", "/admin/*", "/__debug__/*", "/silk/*"]
+
+# [visits.redis]                         # push every visit to this list too, for an app that consumes it
+# url = "redis://127.0.0.1:@REDIS_PORT/0"
+# list = "analytics:queue"
+# keep = 10000
 "#;
 
 const SITE: &str = r#"[upstream.app]
@@ -38,6 +50,7 @@ servers = [{ address = "127.0.0.1:@CHAT_PORT", weight = 1 }]
 name = "communiconnect"
 hosts = ["communiconnect.test", "*.communiconnect.test"]
 listen = ["127.0.0.1:@HTTP_PORT"]
+visits = true
 max_body = "10MiB"
 
 [site.compress]                          # on by default with these values
@@ -79,7 +92,7 @@ proxy = "app"
 fn named(name: &'static str) -> Backend {
     Backend::http(move |request| {
         format!(
-            "HTTP/1.1 200 OK\r\nServer: {name}\r\nX-Powered-By: {name}\r\nX-Frame-Options: SAMEORIGIN\r\n\
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nServer: {name}\r\nX-Powered-By: {name}\r\nX-Frame-Options: SAMEORIGIN\r\n\
              X-Served-By: {name}\r\nContent-Length: {}\r\n\r\n{}",
             name.len() + 1 + request.target.len(),
             format_args!("{name} {}", request.target)
@@ -96,6 +109,11 @@ fn get(parvis: &Parvis, host: &str, fields: &str, path: &str) -> crate::support:
     client.reply()
 }
 
+fn bring_countries(folder: &Folder) {
+    let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/geoip/country.mmdb");
+    std::fs::copy(bundled, folder.join("country.mmdb")).unwrap();
+}
+
 #[test]
 fn the_contract_loads_and_does_what_it_says() {
     let (app, chat) = (named("app"), named("chat"));
@@ -107,6 +125,7 @@ fn the_contract_loads_and_does_what_it_says() {
     folder.write("static/site.css", "body { color: black }\n");
     folder.write("media/a.txt", "a picture\n");
     folder.write("sites/communiconnect.toml", &site);
+    bring_countries(&folder);
     let parvis = Parvis::start_in(folder, &MAIN.replace("@ADMIN_PORT", "0"), &[]);
     let host = "communiconnect.test";
 
@@ -153,6 +172,18 @@ fn the_contract_loads_and_does_what_it_says() {
         assert_eq!(file.field("cache-control").as_deref(), Some(control));
     }
     assert_eq!(get(&parvis, host, "", "/static/none").status, 404);
+
+    // Who counts: a browser that looks at a page, from where its proxy says.
+    let browser = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0\r\nX-Forwarded-For: 8.8.8.8\r\n";
+    for path in ["/", "/admin/", "/about", "/static/site.css"] {
+        get(&parvis, host, browser, path);
+    }
+    until("the visits are counted", || {
+        let reply = parvis.admin_request("GET", "/api/analytics/top-countries/", "");
+        let counted = reply.json();
+        let seen = (&counted["total"]["views"], &counted["items"][0]["name"]);
+        (seen == (&2.into(), &"US".into())).then_some(())
+    });
 
     // Whose it is.
     for served in [
@@ -255,6 +286,7 @@ fn the_contracts_token_comes_from_the_environment() {
     let folder = Folder::new();
     folder.write("static/site.css", "");
     folder.write("media/a.txt", "");
+    bring_countries(&folder);
     folder.write(
         "sites/a.toml",
         &SITE

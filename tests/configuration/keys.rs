@@ -5,11 +5,14 @@ use crate::checked::{Mistake, mistake, right};
 /// A right configuration with these lines in one of its tables. A key of its own that is given
 /// again gives way.
 pub fn with(table: &str, lines: &str) -> String {
-    let tables: [(&str, &[&str]); 8] = [
+    let tables: [(&str, &[&str]); 11] = [
         ("", &[]),
         ("server", &["threads = 1"]),
         ("admin", &["listen = \"off\""]),
         ("log", &["access = \"off\""]),
+        ("visits", &[]),
+        ("visits.redis", &["url = \"redis://127.0.0.1\""]),
+        ("geoip", &[]),
         ("upstream.app", &["servers = [\"127.0.0.1:1\"]"]),
         ("upstream.app.health", &["path = \"/health\""]),
         ("[site]", &["name = \"s\"", "listen = [\"127.0.0.1:0\"]"]),
@@ -107,9 +110,6 @@ fn a_key_that_is_like_no_other_is_answered_with_those_that_there_are() {
 #[test]
 fn keys_of_features_that_do_not_exist_yet_say_so() {
     for (table, lines, key) in rows! {
-        "", "[geoip]\ndatabase = \"country.mmdb\"", "geoip";
-        "", "[visits]\nstore = \"visits.sqlite\"", "visits";
-        "", "[visits.redis]\nurl = \"redis://127.0.0.1:6379/0\"", "visits";
         "", "[cache]\nsize = \"1GB\"", "cache";
         "", "[tls]\n", "tls";
         "server", "connections = 1000", "connections";
@@ -117,7 +117,6 @@ fn keys_of_features_that_do_not_exist_yet_say_so() {
         "upstream.app", "tls = true", "tls";
         "upstream.app", "max_connections = 10", "max_connections";
         "upstream.app", "retries = 2", "retries";
-        "[site]", "visits = true", "visits";
         "[site]", "tls = { certificate = \"cert.pem\", key = \"key.pem\" }", "tls";
         "[site]", "[site.tls]\nacme = { email = \"ops@example.org\" }", "tls";
         "[site]", "cache = {}", "cache";
@@ -188,6 +187,7 @@ fn a_missing_key_is_named_where_it_belongs() {
 
 #[test]
 fn every_key_that_there_is_is_read() {
+    let country = concat!(env!("CARGO_MANIFEST_DIR"), "/geoip/country.mmdb");
     let text = r#"
 include = []
 [server]
@@ -216,6 +216,28 @@ memory = "64MiB"
 largest = "1MiB"
 [compress]
 memory = "0"
+[visits]
+store = "visits.sqlite"
+keep_raw = "30d"
+ip = "full"
+spool = "waiting"
+spool_size = "1GiB"
+warn_at = 10_000
+exclude = ["/api/admin/*", "/about", "~ ^/u/[0-9]+$"]
+api = ["/api/*"]
+authenticated = "X-Known"
+authenticated_cookies = ["sessionid"]
+authorization = false
+respect = ["gpc", "dnt"]
+time_zone = "Europe/Paris"
+[visits.redis]
+url = "redis://:secret@127.0.0.1:6379/0"
+list = "analytics:queue"
+keep = 10000
+list_mode = "stream"
+ip = "none"
+[geoip]
+database = "@COUNTRY"
 [upstream.app]
 servers = ["127.0.0.1:8000", "app.internal:8000", "unix:app.sock", { address = "[::1]:80", weight = 1_000 }, { address = "a:1" }]
 balance = "round-robin"
@@ -235,6 +257,7 @@ cache_control = "no-store"
 forwarded = true
 server_timing = true
 idle_timeout = "1h"
+visits = { exclude = [], api = [], authenticated = "off", authenticated_cookies = [], authorization = true, respect = [], time_zone = "Asia/Kolkata", share = { path = "/numbers/*", token = "secret" } }
 compress = { algorithms = ["gzip", "br"], min_length = "1KiB", types = ["application/x-ours"], exclude = ["/account/*"], cross_site = true }
 [[site.route]]
 path = "/a"
@@ -265,10 +288,11 @@ path = "/r/*"
 respond = { status = 599, body = "x", content_type = "text/html" }
 [[site]]
 name = "classic"
+visits = true
 headers = { security = "classic" }
 [[site.route]]
 path = "/*"
 respond = {}
 "#;
-    right(text);
+    right(&text.replace("@COUNTRY", country));
 }

@@ -7,6 +7,7 @@ mod chat;
 mod query;
 mod room;
 mod routes;
+mod scratch;
 mod site;
 mod trickle;
 
@@ -14,6 +15,7 @@ use super::Failure;
 use super::run::{Process, quiet};
 use crate::edge;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -35,7 +37,8 @@ pub fn demo(arguments: &Demo) -> Result<(), Failure> {
         .name("demo-site".to_string())
         .spawn(move || serve_site(listener, stopping))
         .map_err(failed)?;
-    let loaded = edge::load_text("(demo)", configuration(app, arguments.port));
+    let scratch = scratch::Folder::make().map_err(failed)?;
+    let loaded = edge::load_text("(demo)", configuration(app, arguments.port, scratch.path()));
     let edge = loaded
         .result
         .map_err(|errors| Failure::Wrong(errors.render(&loaded.sources)))?;
@@ -70,7 +73,8 @@ fn serve_site(listener: TcpListener, stop: watch::Receiver<bool>) -> std::io::Re
 }
 
 /// The configuration that an operator would write for this site.
-fn configuration(app: SocketAddr, port: u16) -> String {
+fn configuration(app: SocketAddr, port: u16, scratch: &Path) -> String {
+    let store = scratch.join("visits.sqlite");
     format!(
         r#"
 [server]
@@ -82,6 +86,9 @@ listen = "127.0.0.1:0"
 [log]
 access = "off"
 
+[visits]
+store = {store:?}
+
 [upstream.app]
 servers = ["{app}"]
 
@@ -89,6 +96,7 @@ servers = ["{app}"]
 name = "demo"
 listen = ["127.0.0.1:{port}"]
 server_timing = true
+visits = true
 
 [site.headers]
 security = "strict"
@@ -118,7 +126,8 @@ fn welcome(address: SocketAddr, admin: Option<SocketAddr>, app: SocketAddr) {
     let (operator, last) = match admin {
         Some(admin) => (
             format!(
-                "  http://{admin}/metrics   what Prometheus would scrape\n  \
+                "  http://{admin}/dashboard who has been here, and from where (a browser counts, curl does not)\n  \
+                 http://{admin}/metrics   what Prometheus would scrape\n  \
                  http://{admin}/status    the same for people\n"
             ),
             format!("curl -s http://{admin}/metrics | grep parvis_requests_total"),
