@@ -5,12 +5,12 @@
 //!
 //! From the top down; a room knows only rooms below it.
 //!
-//! [`command`]: one file per subcommand (`run`, `check`, `reload`, `explain`, `precompress`, `demo`).
+//! [`command`]: one file per subcommand (`run`, `check`, `reload`, `explain`, `precompress`, `visits`, `demo`).
 //! Arguments in, an exit code out. `run` is the life of the process: bind everything, start the workers, act on
 //! signals, end.
 //!
-//! [`admin`]: the operator's side. The HTTP interface (`/metrics`, `/status`, `/reload`, `/health`),
-//! putting a new configuration in force, watching its files. Runs on the main thread's own runtime,
+//! [`admin`]: the operator's side. The HTTP interface (`/metrics`, `/status`, `/reload`, `/health`,
+//! `/dashboard` and the questions behind it), putting a new configuration in force, watching its files. Runs on the main thread's own runtime,
 //! away from requests.
 //!
 //! [`listen`]: clients' connections. The only room that binds. A worker is a thread with its own
@@ -29,14 +29,18 @@
 //! [`route`] (host and path to route), [`upstream`] (servers, turns, health, names, connections to
 //! them), [`headers`] (who the client is, request ids, presets, `Cache-Control`), [`answer`]
 //! (redirects and fixed answers), [`files`] (a path to a file, its conditions and ranges, what is
-//! kept in memory), [`compress`] (what is encoded, in which coding, and the encoders), [`observe`]
-//! (metrics, the access log, parvis's own log).
+//! kept in memory), [`compress`] (what is encoded, in which coding, and the encoders), [`visits`]
+//! (who is a guest, from where, what is kept and sent of it, and what is told), [`observe`] (metrics,
+//! the access log, parvis's own log).
 //!
 //! [`content`]: names of content codings, and the encoded forms of one body. `files` keeps them,
 //! `compress` makes them, and neither has to know the other.
 //!
 //! [`wire`]: HTTP/1 as bytes: heads judged, chunks followed, trailers carried, targets normalised,
 //! time-outs that cost nothing while they are not needed. No sockets, no configuration.
+//!
+//! `nice`: a thread's priority. What works beside requests, in `compress` and `visits`, lets them go
+//! first.
 //!
 //! [`config`]: the language of the configuration. TOML with places, secrets, units, patterns; the
 //! `table!` macro that makes one definition serve as parser, defaults and reference; mistakes shown
@@ -55,7 +59,7 @@
 //!   <- answer's fields: app's, site's and route's set and default, presets, remove
 //!   <- coding decided; the body encoded piece by piece           (encode)
 //!   <- ClientStream -> client
-//!   -> counts, one line for the log                              (record)
+//!   -> counts, one line for the log, a page view                 (record)
 //! ```
 //!
 //! # Where the plan was changed in building
@@ -70,6 +74,10 @@
 //!   file systems, symbolic links and renames alike, and needs no further crate.
 //!
 //! * `content` is a room of its own, for the reason given above.
+//! * A page view is not sent to the worker by itself but in a buffer of its thread's, as a line of
+//!   the access log is: that costs a tenth of a send. And it is not the queue that is kept on disk
+//!   when a sink is away: a log on disk is what all sinks are fed from, always, so that there is
+//!   one way and not two.
 //!
 //! # Where pingora stands in the way, and how it is met
 //!
@@ -88,7 +96,7 @@
 //!   pool is a worker's own ([`upstream::pool`]), filled when pingora looks whether a connection is
 //!   still quiet.
 //! * It makes a proxy with connections of one's own only inside of a service: `proxy::engine` takes
-//!   it out, with the crate's only `unsafe` beside `listen::open`.
+//!   it out. (The other uses of `unsafe`: `listen::open`, `nice`, `visits::geo::mapped`.)
 //! * It writes bodies only from memory: while a file is lent to [`wire::Exchange`], what pingora
 //!   writes stands for so many bytes of it, and `ClientStream` has the kernel send those.
 //! * Its body filter cannot wait, and is not called while the app is silent: `ClientStream`, which
@@ -118,6 +126,7 @@ pub mod edge;
 pub mod files;
 pub mod headers;
 pub mod listen;
+mod nice;
 pub mod observe;
 pub mod proxy;
 pub mod route;

@@ -4,9 +4,9 @@ use parvis::config::markdown;
 use parvis::edge::settings::Settings;
 use std::path::Path;
 
-/// Small databases of countries.
-#[path = "../src/visits/geo/tests/writer.rs"]
-mod mmdb;
+mod support;
+
+use support::mmdb;
 
 const HEAD: &str = "\
 # Every key of the configuration

@@ -11,6 +11,7 @@ import time
 from page import page
 from process import Failure, Process
 from rows import FILES, FORWARDED, PAGES, SMALL
+from visits import Visits
 
 START_SECONDS = 10
 HOST = "127.0.0.1"
@@ -65,6 +66,10 @@ NGINX_BACKEND = """
             default_type application/json;
             return 200 @SMALL;
         }
+        location = /66.html {
+            default_type text/html;
+            return 200 @SMALL;
+        }
         location = /job {
             return 200 "@JOB";
         }
@@ -94,12 +99,13 @@ servers = ["@BACKEND"]
 class Server:
     """A running server: its process, its port, and its access log if it writes one.
 
-    The backend has the directory of its files too.
+    The backend has the directory of its files too, parvis its visits where it records them.
     """
 
     def __init__(self, name, process, port, log=None):
         self.name, self.process, self.port, self.log = name, process, port, log
         self.files = None
+        self.visits = None
 
     def __enter__(self):
         return self
@@ -120,7 +126,7 @@ class Contender:
     """A server before it is started."""
 
     def takes_part(self, row):
-        return True
+        return row.against == self.name
 
 
 class Nginx(Contender):
@@ -140,19 +146,38 @@ class Nginx(Contender):
 
 class Parvis(Contender):
     name = "parvis"
+    records = True
 
     def __init__(self, binary, with_log):
         self.binary, self.with_log = binary, with_log
 
+    def takes_part(self, row):
+        return True
+
     def start(self, row, backend, home):
         port, admin = free_ports(2)
         log = home / "access.log" if self.with_log else None
+        visits = "@VISITS" in row.parvis and self.records
         text = fill(PARVIS + row.parvis, port, backend, home, toml_quoted)
+        text = text.replace("@VISITS", "true" if visits else "false")
         text = text.replace("@ADMIN", f"{HOST}:{admin}")
         text = text.replace("@LOG", toml_quoted(str(log) if log else "off"))
         config = home / "parvis.toml"
         config.write_text(text)
-        return start(self.name, [self.binary, "run", "-c", config], port, home, log)
+        server = start(self.name, [self.binary, "run", "-c", config], port, home, log)
+        if visits:
+            server.visits = Visits(HOST, admin)
+        return server
+
+
+class VisitsOff(Parvis):
+    """The same, but for what it records."""
+
+    name = "visits off"
+    records = False
+
+    def takes_part(self, row):
+        return row.against == self.name
 
 
 class Bare(Contender):
@@ -163,7 +188,7 @@ class Bare(Contender):
 
     def takes_part(self, row):
         # It compresses nothing.
-        return row.proxied and not row.codings
+        return row.against == Nginx.name and row.proxied and not row.codings
 
     def start(self, row, backend, home):
         (port,) = free_ports(1)

@@ -14,7 +14,6 @@ from typing import Dict, List
 from rows import Row
 from wrk import Measurement
 
-REFERENCE = "nginx"
 SUBJECT = "parvis"
 
 
@@ -39,44 +38,57 @@ class Result:
         """The peak over all rounds: memory once taken is seldom given back."""
         return max(one.memory_kib for one in self.rounds[server]) / 1024
 
+    def pairs(self, server, what):
+        """Its value and the reference's in each round: measured within seconds of each other."""
+        pairs = zip(self.rounds[server], self.rounds[self.row.against])
+        return [(getattr(one, what), getattr(other, what)) for one, other in pairs]
+
     def ratios(self, server, what):
-        """One ratio to nginx per round: both were measured within seconds of each other."""
-        pairs = zip(self.rounds[server], self.rounds[REFERENCE])
-        return [getattr(one, what) / (getattr(other, what) or 1e-9) for one, other in pairs]
+        return [one / (other or 1e-9) for one, other in self.pairs(server, what)]
 
     def ratio(self, server, what):
         return statistics.median(self.ratios(server, what))
 
+    def more(self, server, what):
+        return statistics.median(one - other for one, other in self.pairs(server, what))
+
     def bytes_ratio(self, server):
-        return self.body_bytes[server] / self.body_bytes[REFERENCE]
+        return self.body_bytes[server] / self.body_bytes[self.row.against]
 
     def bars(self):
-        """What was demanded: [(of what, at most, whether it held)]."""
-        found = []
-        if self.row.cpu_at_most is not None:
-            # What is printed is what is judged.
-            held = float(shown(self.ratio(SUBJECT, "cpu_us"))) <= self.row.cpu_at_most
-            found.append(("CPU", self.row.cpu_at_most, held))
-        if self.row.bytes_at_most is not None:
+        """What was demanded: [(as text, whether it held)]. What is printed is what is judged."""
+        row, found = self.row, []
+        if row.cpu_at_most is not None:
+            held = float(shown(self.ratio(SUBJECT, "cpu_us"))) <= row.cpu_at_most
+            found.append((f"CPU <= {row.cpu_at_most:.2f}", held))
+        if row.bytes_at_most is not None:
             # The bytes themselves are printed too, so nothing is rounded.
-            held = self.bytes_ratio(SUBJECT) <= self.row.bytes_at_most
-            found.append(("bytes", self.row.bytes_at_most, held))
+            held = self.bytes_ratio(SUBJECT) <= row.bytes_at_most
+            found.append((f"bytes <= {row.bytes_at_most:.2f}", held))
+        if row.rps_at_least is not None:
+            held = float(shown(self.ratio(SUBJECT, "rps"))) >= row.rps_at_least
+            found.append((f"req/s >= {row.rps_at_least:.2f}", held))
+        for what, name, most in [("request_cpu_us", "request CPU", row.request_cpu_more_at_most),
+                                 ("cpu_us", "all CPU", row.cpu_more_at_most)]:
+            if most is not None:
+                more = f"{self.more(SUBJECT, what):+.2f}"
+                found.append((f"{name} {more} us <= {most:.2f}", float(more) <= most))
         return found
 
     @property
     def held(self):
         """Whether all bars held; None if there is none."""
         bars = self.bars()
-        return all(held for _, _, held in bars) if bars else None
+        return all(held for _, held in bars) if bars else None
 
 
 HEAD = ["row", "server", "req/s", "CPU us/req", "memory MiB", "p99 ms", "body bytes",
-        "req/s ratio", "CPU ratio", "(min-max)", "bytes ratio", "bars on the ratios"]
+        "req/s ratio", "CPU ratio", "(min-max)", "bytes ratio", "bars"]
 
 
 def lines(result):
     for server in result.rounds:
-        first = server == REFERENCE
+        first = server == result.row.against
         line = [
             result.row.title if first else "",
             server,
@@ -91,8 +103,8 @@ def lines(result):
             line += [shown(result.ratio(server, "rps")), shown(statistics.median(cpu)),
                      f"({shown(min(cpu))}-{shown(max(cpu))})", f"{result.bytes_ratio(server):.3f}"]
         if server == SUBJECT:
-            line.append("  ".join(f"{what} <= {most:.2f} {'ok' if held else 'MISSED'}"
-                                  for what, most, held in result.bars()))
+            line.append("  ".join(f"{bar} {'ok' if held else 'MISSED'}"
+                                  for bar, held in result.bars()))
         yield line + [""] * (len(HEAD) - len(line))
 
 
@@ -122,6 +134,24 @@ def notes(results):
             if shares and min(shares) < 0.99:
                 yield (f"{result.row.title}: {server} wrote only {min(shares):.0%} of its access "
                        "log in one of the rounds, so it was spared work")
+        if "@VISITS" in result.row.parvis:
+            yield f"{result.row.title}: CPU us/req {of_threads(result)}"
+            ratios = sorted(result.ratios(SUBJECT, "rps"))
+            quarter = len(ratios) // 4
+            yield (f"{result.row.title}: in half of the rounds the req/s ratio was from "
+                   f"{ratios[quarter]:.2f} to {ratios[-1 - quarter]:.2f}")
+
+
+def of_threads(result):
+    """Which threads take parvis's CPU time, the busiest first, and how it was without visits."""
+    def told(server):
+        rounds = result.rounds[server]
+        names = {name for one in rounds for name in one.threads_us}
+        cost = {name: statistics.median(one.threads_us.get(name, 0) for one in rounds)
+                for name in names}
+        return ", ".join(f"{name} {cost[name]:.2f}" for name in sorted(cost, key=cost.get)[::-1]
+                         if cost[name] >= 0.01)
+    return f"{told(SUBJECT)}; {result.row.against}: {told(result.row.against)}"
 
 
 def machine(nginx):
@@ -164,6 +194,7 @@ def as_json(results, machine, chosen):
                 "rps_ratio": result.ratio(server, "rps"),
                 "cpu_ratio": result.ratio(server, "cpu_us"),
                 "bytes_ratio": result.bytes_ratio(server),
+                "cpu_more_us": result.more(server, "cpu_us"),
                 "rounds": [asdict(one) for one in rounds],
             }
         rows.append({
@@ -171,6 +202,10 @@ def as_json(results, machine, chosen):
             "title": result.row.title,
             "cpu_at_most": result.row.cpu_at_most,
             "bytes_at_most": result.row.bytes_at_most,
+            "rps_at_least": result.row.rps_at_least,
+            "request_cpu_more_at_most": result.row.request_cpu_more_at_most,
+            "cpu_more_at_most": result.row.cpu_more_at_most,
+            "against": result.row.against,
             "held": result.held,
             "servers": servers,
         })

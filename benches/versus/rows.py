@@ -8,6 +8,7 @@ A new row is a new `Row` at the end of ROWS. One that needs another configuratio
     @DIR          a directory of this server's own, removed at the end
     @FILES        the directory of the files, the backend's own root, quoted for that configuration
     @SMALL        the answer of 66 bytes, quoted for that configuration
+    @VISITS       true; false for parvis as the contender that records no visits
 """
 
 from dataclasses import dataclass, field
@@ -24,6 +25,14 @@ FILES = {"1k": 1 << 10, "100k": 100 << 10, "1m": 1 << 20, "16m": 16 << 20}
 
 # Files with a content of their own there.
 PAGES = {"page.html": page()}
+
+# A visit is what asks for a page as a browser does: these are the fields that are recorded.
+BROWSER = {
+    "User-Agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+                  "Chrome/141.0.0.0 Safari/537.36",
+    "Accept-Language": "en-GB,en;q=0.9,fr;q=0.8",
+    "Referer": "https://www.example.org/a/page/that/links/here",
+}
 
 # What parvis tells an app about the client, always. nginx has to be told to.
 FORWARDED = ["Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP",
@@ -118,6 +127,13 @@ files = { root = @FILES }
 """
 
 
+PARVIS_VISITS = (
+    '[visits]\nstore = "@DIR/visits.sqlite"\n'
+    + PARVIS_PROXY.replace('name = "bench"', 'name = "bench"\nvisits = @VISITS')
+                  .replace("application/json", "text/html")
+)
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table. `path` is what wrk asks for."""
@@ -127,14 +143,26 @@ class Row:
     path: str
     # The backend's path whose body the answer has to equal; None: the same as `path`.
     reference: Optional[str] = None
+    # Whom parvis is compared with: the name of another contender.
+    against: str = "nginx"
     # Whether the answer comes from the backend. Bare pingora takes part only then.
     proxied: bool = True
     # Whether it is a file that the server reads itself.
     file: bool = False
-    # At most this much CPU time per request, as a multiple of nginx's.
+    # At most this much CPU time per request, as a multiple of the other's.
     cpu_at_most: Optional[float] = None
-    # At most this many bytes of body as they are sent, compressed, as a multiple of nginx's.
+    # At most this many bytes of body as they are sent, compressed, as a multiple of the other's.
     bytes_at_most: Optional[float] = None
+    # At least this many requests per second, as a multiple of the other's.
+    rps_at_least: Optional[float] = None
+    # At most this many microseconds of CPU time per request more than the other: on the threads
+    # that serve requests, and in all.
+    request_cpu_more_at_most: Optional[float] = None
+    cpu_more_at_most: Optional[float] = None
+    # What --rounds and --seconds are when they are not given. A small difference takes many rounds,
+    # short ones: how wrk's connections fall to the threads of a server is new in each.
+    rounds: int = 5
+    seconds: int = 4
     # Connections of wrk; None: what --connections says.
     connections: Optional[int] = None
     wrk_threads: int = 2
@@ -170,6 +198,12 @@ def file(name, title, **more):
     """A row of a file on disk."""
     return Row(f"file-{name}", title, f"/{name}", proxied=False, file=True,
                nginx=NGINX_FILES, parvis=PARVIS_FILES, **more)
+
+
+def visits(name, title, path, **more):
+    """A row of parvis that records visits against parvis that does not."""
+    return Row(name, title, path, reference="/66.html", against="visits off",
+               request_headers=BROWSER, parvis=PARVIS_VISITS, seconds=2, **more)
 
 
 def html(name, title, path, coding, **more):
@@ -208,4 +242,9 @@ ROWS = [
     html("unique-zstd", "always new, zstd against gzip", "/unique", "zstd", unique=True),
     html_file("file-gzip", "file, gzip", "gzip", cpu_at_most=0.06),
     html_file("file-br", "file, br against gzip", "br", cpu_at_most=0.06),
+    visits("visits", "66-byte page, proxied, visits", "/66.html", rounds=31,
+           rps_at_least=0.97, request_cpu_more_at_most=1, cpu_more_at_most=6),
+    # Where nothing else is done for a request, recording weighs most.
+    visits("visits-own", "66-byte page of its own, visits", "/own", rounds=9,
+           proxied=False),
 ]

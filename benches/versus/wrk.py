@@ -5,7 +5,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Dict, Optional
 
 from contenders import HOST
 from process import Failure, Process
@@ -33,6 +33,13 @@ class Measurement:
     requests: int
     # Lines in the access log per request; None without a log.
     logged: Optional[float]
+    # CPU time per request by the name of the server's threads, in microseconds.
+    threads_us: Dict[str, float]
+
+    @property
+    def request_cpu_us(self):
+        """That of parvis's threads that serve requests."""
+        return self.threads_us.get("worker", 0)
 
 
 def load(server, row, seconds, connections, answer):
@@ -47,7 +54,8 @@ def load(server, row, seconds, connections, answer):
     command.append(f"http://{HOST}:{server.port}{row.path}")
 
     memory = 0
-    before = server.process.cpu_seconds()
+    visits = server.visits.delivered() if server.visits else 0
+    before, threads_before = server.process.cpu_seconds(), server.process.cpu_seconds_of_threads()
     deadline = time.monotonic() + seconds + 30
     with Process(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as wrk:
         while True:
@@ -59,10 +67,13 @@ def load(server, row, seconds, connections, answer):
                 memory = max(memory, server.process.memory_kib())
             if time.monotonic() > deadline:
                 raise Failure(f"row {row.name}: wrk on {server.name} does not end")
-        cpu = server.process.cpu_seconds() - before
         output = wrk.popen.stdout.read()
 
     summary = judge(output, wrk.popen.returncode, server, row, connections, answer)
+    if server.visits:
+        server.visits.wait(visits + summary["requests"])
+    cpu = server.process.cpu_seconds() - before
+    threads = server.process.cpu_seconds_of_threads()
     return Measurement(
         rps=summary["requests"] / (summary["microseconds"] / 1e6),
         cpu_us=cpu * 1e6 / summary["requests"],
@@ -70,6 +81,8 @@ def load(server, row, seconds, connections, answer):
         p99_ms=summary["p99_us"] / 1e3,
         requests=summary["requests"],
         logged=logged(server.log, summary["requests"]) if server.log else None,
+        threads_us={name: (seconds - threads_before.get(name, 0)) * 1e6 / summary["requests"]
+                    for name, seconds in threads.items()},
     )
 
 

@@ -16,12 +16,18 @@ pub const PREFIX: &str = "/api/analytics";
 pub async fn answer<B>(interface: &Interface, request: &Request<B>, path: &str) -> Answer {
     let Some(desk) = interface.running.recorder.desk() else {
         let records = interface.running.edge.load().visits.is_some();
-        let error = match records {
-            true => "visits are kept in no database: give `store` a path in [visits]",
-            false => "no site records visits: set visits = true for a site",
+        let (status, error) = match (interface.running.recorder.trouble(), records) {
+            (Some(trouble), true) => (StatusCode::SERVICE_UNAVAILABLE, trouble.to_string()),
+            (_, true) => (
+                StatusCode::NOT_FOUND,
+                "visits are kept in no database: give `store` a path in [visits]".to_string(),
+            ),
+            (_, false) => (
+                StatusCode::NOT_FOUND,
+                "no site records visits: set visits = true for a site".to_string(),
+            ),
         };
-        let body = serde_json::json!({ "error": error });
-        return json(StatusCode::NOT_FOUND, &body);
+        return json(status, &serde_json::json!({ "error": error }));
     };
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_string);
     let if_none_match = request.headers().get(IF_NONE_MATCH).and_then(text);

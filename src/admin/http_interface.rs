@@ -7,7 +7,7 @@ use crate::headers::has_token;
 use crate::proxy::Running;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, HeaderName, HeaderValue, IF_NONE_MATCH,
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,6 +104,12 @@ async fn answer(interface: &Interface, request: &Request<Incoming>) -> Answer {
         } else {
             health(interface)
         };
+    }
+    if path != "/metrics" && !is_meant(interface, request) {
+        return text(
+            StatusCode::FORBIDDEN,
+            "ask by address or as localhost, or set a token in [admin]\n",
+        );
     }
     // The page itself tells nothing: it asks its visitor for the token.
     if let Some(asset) = dashboard::file(path) {
@@ -197,6 +204,31 @@ fn health(interface: &Interface) -> Answer {
 fn authorised(interface: &Interface, request: &Request<Incoming>) -> bool {
     let edge = interface.running.edge.load();
     edge.token.is_empty() || has_token(request.headers(), &edge.token)
+}
+
+/// Whether a request names an address or localhost, or must have the token. A name that somebody
+/// else gave this machine is how another site's page gets at what only this machine reaches (DNS
+/// rebinding).
+fn is_meant(interface: &Interface, request: &Request<Incoming>) -> bool {
+    if !interface.running.edge.load().token.is_empty() {
+        return true;
+    }
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    // HTTP/1.0 knows no Host, and no browser speaks it.
+    host.is_none_or(|host| {
+        let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+            match port.bytes().all(|b| b.is_ascii_digit()) {
+                true => name,
+                false => host,
+            }
+        });
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        name == "localhost" || name.ends_with(".localhost") || address.parse::<IpAddr>().is_ok()
+    })
 }
 
 /// Whether a browser says that another site's page makes it ask: the operator's browser reaches

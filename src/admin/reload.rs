@@ -25,6 +25,8 @@ pub struct Reloaded {
     pub duration_ms: f64,
     /// What is different but takes a restart.
     pub needs_restart: Vec<String>,
+    /// What could not be put in force, although the configuration is right.
+    pub failed: Vec<String>,
 }
 
 /// What is remembered of the last load.
@@ -156,7 +158,7 @@ impl Reloader {
         let took = began.elapsed();
         self.running.metrics.forget_servers();
         self.running.logbook.open(edge.log.access.clone());
-        self.record(&edge).await;
+        let failed: Vec<String> = self.record(&edge).await.into_iter().collect();
         self.verbosity.set(edge.log.level);
         let needs_restart = self.at_start.differences(&edge.fixed);
         for difference in &needs_restart {
@@ -175,26 +177,35 @@ impl Reloader {
             &edge,
             LastLoad {
                 time: now(),
-                success: true,
+                success: failed.is_empty(),
                 duration_ms: ms(took),
-                error: None,
+                error: failed.first().cloned(),
             },
         );
         Ok(Reloaded {
             generation: edge.generation,
             duration_ms: ms(took),
             needs_restart,
+            failed,
         })
     }
 
-    /// Records visits as this configuration says. What cannot be used is in the log: visits go on to
-    /// where they went before, and the rest of the configuration is in force.
-    async fn record(&self, edge: &Edge) {
+    /// Records visits as this configuration says, or tells why they cannot be: a file that cannot be
+    /// used. The rest of the configuration is in force all the same.
+    async fn record(&self, edge: &Edge) -> Option<String> {
         let (running, visits) = (self.running.clone(), edge.visits.clone());
-        let applied = tokio::task::spawn_blocking(move || running.recorder.apply(visits)).await;
-        if let Ok(Err(error)) = applied {
-            tracing::error!("{error}; visits go on to where they went before");
-        }
+        let applied = tokio::task::spawn_blocking(move || running.recorder.apply(visits));
+        let error = match applied.await {
+            Ok(applied) => applied.err()?,
+            Err(error) => error.to_string(),
+        };
+        let becomes = match self.running.recorder.watching() {
+            Some(_) => "visits go on to where they went before",
+            None => "no visit is recorded",
+        };
+        let error = format!("{error}; {becomes}");
+        tracing::error!("{error}");
+        Some(error)
     }
 
     /// Frees configurations that no request works with any more; to be called now and then.

@@ -4,11 +4,13 @@ use crate::config::{At, Diagnostic, Diagnostics, Node, OrOff, Place, Text, Value
 use std::net::{Ipv4Addr, SocketAddr};
 
 table! {
-    /// The operator's own listener: `/metrics`, `/status`, `/reload`, `/health`.
+    /// The operator's own listener: `/metrics`, `/status`, `/reload`, `/health`, `/dashboard`. Without
+    /// a token, all but `/metrics` must be asked for by an address or as localhost.
     pub struct AdminSettings {
         /// Where it listens; `"off"`: nowhere. An address that others can reach needs a `token`.
         listen: At<OrOff<AdminAddress>> = AdminAddress::default_listen(),
-        /// With a token, all but `/health` needs `Authorization: Bearer TOKEN`.
+        /// With a token, all but `/health` and the files of `/dashboard` (which ask for it) needs
+        /// `Authorization: Bearer TOKEN`.
         token: Text = Text::literal(""),
     }
 }

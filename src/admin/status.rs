@@ -178,8 +178,10 @@ pub fn note_gauges(running: &Running) {
         .metrics
         .answers_memory
         .set(count(edge.memo.weight()));
+    let metrics = &running.metrics;
+    metrics.forget_sinks();
+    metrics.visits_spool.set(0);
     if let Some(visits) = running.recorder.watching().map(|watching| watching.now()) {
-        let metrics = &running.metrics;
         metrics.visits_spool.set(count(visits.spool_bytes));
         metrics.visits_lost(visits.lost);
         for sink in &visits.sinks {

@@ -161,6 +161,10 @@ fn route_lines(lines: &mut Vec<String>, edge: &Edge, site: &Site, question: &Que
             String::from_utf8_lossy(&path)
         ));
     }
+    if site.shared_numbers(&path).is_some() {
+        lines.push("does      tells the site's numbers, to who has the token".to_string());
+        return;
+    }
     let facts = Facts {
         method: &question.method,
         headers: &question.headers,

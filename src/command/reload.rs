@@ -55,7 +55,19 @@ pub fn reload(file: &ConfigFile) -> Result<(), Failure> {
                     difference.as_str().unwrap_or_default()
                 ));
             }
-            Ok(())
+            let failed = value.get("failed").and_then(|v| v.as_array());
+            let failed: Vec<&str> = failed
+                .into_iter()
+                .flatten()
+                .filter_map(|v| v.as_str())
+                .collect();
+            match failed.is_empty() {
+                true => Ok(()),
+                false => Err(Failure::Work(format!(
+                    "error: {}",
+                    failed.join("\nerror: ")
+                ))),
+            }
         }
         StatusCode::UNPROCESSABLE_ENTITY => {
             let text = value.get("error").and_then(|v| v.as_str()).unwrap_or(&body);

@@ -220,8 +220,13 @@ impl Signals {
         loop {
             tokio::select! {
                 _ = self.hang_up.recv() => {
-                    // Its mistakes are in the log.
-                    let _ = reloader.reload("SIGHUP").await;
+                    tokio::select! {
+                        // Its mistakes are in the log.
+                        _ = reloader.reload("SIGHUP") => {}
+                        // A disk or a server that hangs holds up the reload, not the end.
+                        _ = self.terminate.recv() => return,
+                        _ = self.interrupt.recv() => return,
+                    }
                 }
                 _ = self.reopen.recv() => {
                     running.logbook.reopen();

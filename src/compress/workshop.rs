@@ -1,6 +1,7 @@
 //! Where the best forms are made, with the time that nobody else wants.
 
 use crate::content::{Coding, Effort, Form, Forms};
+use crate::nice::give_way;
 use bytes::Bytes;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,13 +111,6 @@ fn work(orders: &Receiver<Order>, closed: &AtomicBool) {
             Err(error) => tracing::warn!(%error, "cannot compress"),
         }
     }
-}
-
-/// Lets requests go first on a machine that is busy.
-fn give_way() {
-    const NICE: libc::c_int = 10;
-    // SAFETY: a plain system call without pointers; 0 means the calling thread, on Linux.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
 }
 
 #[cfg(test)]

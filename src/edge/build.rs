@@ -295,6 +295,10 @@ impl Builder<'_> {
             name: site.name.value.clone(),
             place: site.name.place,
             headers,
+            known_by: match &visits {
+                Some(visits) => visits.authenticated.clone(),
+                None => SitePolicy::field_of_others(&parts.settings.visits),
+            },
             visits,
             metrics: RouteMetrics::default(),
             routes,

@@ -26,7 +26,7 @@ use crate::route::{Conditions, HostTable, RouteTable};
 use crate::upstream::Upstream;
 use crate::visits::{SitePolicy, VisitsPolicy};
 use crate::wire::{Limits, Times};
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -135,6 +135,8 @@ pub struct Site {
     pub headers: HeaderPolicy,
     /// Whose visits are recorded; `None`: nobody's.
     pub visits: Option<Arc<SitePolicy>>,
+    /// The field of answers by which the app says that it knows the visitor. For parvis alone.
+    pub known_by: Option<HeaderName>,
     /// Counts of requests that no route took.
     pub metrics: RouteMetrics,
     table: RouteTable,
@@ -144,6 +146,14 @@ impl Site {
     /// The table that finds routes.
     pub fn table(&self) -> &RouteTable {
         &self.table
+    }
+
+    /// Which of the site's numbers a decoded path asks for, as the path behind theirs; `None` when
+    /// it is a path for the routes.
+    pub fn shared_numbers(&self, path: &[u8]) -> Option<String> {
+        let share = self.visits.as_ref()?.share.as_ref()?;
+        let rest = path.strip_prefix(share.prefix.as_bytes())?;
+        Some(format!("/{}", String::from_utf8_lossy(rest)))
     }
 }
 

@@ -278,6 +278,12 @@ impl Metrics {
         raise(&self.visits_failures.with_label_values(label), failures);
     }
 
+    /// Forgets the sinks that there were; their counts stay.
+    pub fn forget_sinks(&self) {
+        self.visits_up.reset();
+        self.visits_waiting.reset();
+    }
+
     /// Notes how many visits were lost so far.
     pub fn visits_lost(&self, lost: u64) {
         raise(&self.visits_lost, lost);

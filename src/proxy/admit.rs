@@ -5,7 +5,7 @@ use super::context::Context;
 use super::encode;
 use super::respond::{Answer, Envelope};
 use crate::answer;
-use crate::edge::{Action, Route, Site};
+use crate::edge::{Action, Route};
 use crate::headers::{client_address, host, remove_underscored, request_id};
 use crate::route::{Facts, Found};
 use crate::wire::{has_item, target};
@@ -98,7 +98,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
     let Some(path) = target::normalise(raw_path) else {
         return refuse(400, "path", session, ctx);
     };
-    if let Some(numbers) = shared_numbers(site, &path) {
+    if let Some(numbers) = site.shared_numbers(&path) {
         return Ok(Admitted::Numbers(numbers));
     }
     let facts = Facts {
@@ -157,13 +157,6 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
             }
         }
     }
-}
-
-/// Which of the site's numbers a path asks for, when they are told on the site.
-fn shared_numbers(site: &Site, path: &[u8]) -> Option<String> {
-    let share = site.visits.as_ref()?.share.as_ref()?;
-    let rest = path.strip_prefix(share.prefix.as_bytes())?;
-    Some(format!("/{}", String::from_utf8_lossy(rest)))
 }
 
 fn too_large(headers: &HeaderMap, route: &Route) -> bool {

@@ -184,12 +184,10 @@ pub fn switch(answer: &mut ResponseHeader, ctx: &Context) -> Result<()> {
 }
 
 /// The app may say that it knows the visitor, which is for this hop alone.
-fn note_known(answer: &mut ResponseHeader, ctx: &mut Context) {
-    let visits = ctx.site().and_then(|site| site.visits.as_ref());
-    let Some(name) = visits.and_then(|visits| visits.authenticated.clone()) else {
-        return;
-    };
-    ctx.known = answer.remove_header(&name).is_some();
+pub fn note_known(answer: &mut ResponseHeader, ctx: &mut Context) {
+    let name = ctx.site().and_then(|site| site.known_by.as_ref());
+    let known = name.is_some_and(|name| answer.remove_header(name).is_some());
+    ctx.known |= known;
 }
 
 /// Gives the app's final answer the fields of the route.

@@ -1,6 +1,6 @@
 //! A site's numbers, told on the site itself to who has the token.
 
-use super::admit::{envelope, not_allowed};
+use super::admit::{envelope, not_allowed, refusal};
 use super::context::Context;
 use super::respond::Answer;
 use super::running::Running;
@@ -13,6 +13,10 @@ use http::Method;
 use http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, WWW_AUTHENTICATE};
 use pingora::proxy::Session;
 use std::time::SystemTime;
+use tokio::sync::Semaphore;
+
+/// Questions that are answered at a time, all sites and threads together.
+static QUESTIONS: Semaphore = Semaphore::const_new(2);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -43,13 +47,18 @@ pub async fn answer(
         answer.head.insert_header(WWW_AUTHENTICATE, scheme)?;
         return Ok(answer);
     }
-    // Visits are deleted by the operator, on the admin interface.
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&request.method) {
-        return not_allowed("GET, HEAD, POST", session, ctx);
+    // What changes something is the operator's, on the admin interface.
+    if ![Method::GET, Method::HEAD].contains(&request.method) {
+        return not_allowed("GET, HEAD", session, ctx);
     }
     let Some(desk) = running.recorder.desk() else {
         let body = br#"{"error":"visits are kept in no database: set `store` in [visits]"}"#;
         return plain(503, body, ctx);
+    };
+    // Files are read by the same threads: questions must not take them all.
+    let Ok(_turn) = QUESTIONS.try_acquire() else {
+        ctx.retry_after = Some(1);
+        return refusal(503, "numbers_busy", session, ctx);
     };
     let (_, query) = target::split_target(request.raw_path());
     let query = String::from_utf8_lossy(query.unwrap_or_default()).into_owned();

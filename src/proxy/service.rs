@@ -59,6 +59,8 @@ impl ProxyHttp for EdgeProxy {
             Admitted::Answer(answer) => Some(*answer),
             Admitted::File(path) => file::answer(session, ctx, &path).await?,
             Admitted::Numbers(path) => {
+                // Who looks at the numbers is not a guest.
+                ctx.known = true;
                 Some(numbers::answer(session, ctx, &self.running, path).await?)
             }
         };
@@ -148,6 +150,7 @@ impl ProxyHttp for EdgeProxy {
         ctx: &mut Context,
     ) -> Result<()> {
         if answer.status.is_informational() && answer.status != 101 {
+            forward::note_known(answer, ctx);
             return Ok(());
         }
         ctx.answered.get_or_insert_with(Instant::now);

@@ -9,9 +9,10 @@ use super::sighting::Sighting;
 use super::spool::Batch;
 use super::statistics::Date;
 use super::visit::{Source, Visit, cut};
-use super::visitor::{DayKeys, Sessions, octets};
+use super::visitor::{DayKeys, Sessions};
 use crate::wire::target;
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 /// Texts are kept up to these many bytes.
 const PATH: usize = 1000;
@@ -48,10 +49,14 @@ impl Enricher {
         // A path that was cut may end in the middle of a percent sequence.
         let path =
             target::normalise(raw_path).unwrap_or_else(|| target::decode_leniently(raw_path));
+        let api = site.is_api(&path);
+        if seen.view.json && !api {
+            return Err(Skip::NoPage);
+        }
         if site.excludes(&path) {
             return Err(Skip::Excluded);
         }
-        let user_agent = String::from_utf8_lossy(seen.user_agent);
+        let user_agent = text(seen.user_agent);
         // A library that no browser uses is a bot, unless the client says that it is the site's app.
         let agent = match seen.view.app {
             true => self.agents.read_app(&user_agent),
@@ -62,29 +67,40 @@ impl Enricher {
             platform: &String::from_utf8_lossy(seen.platform),
             mobile: seen.view.mobile,
         });
-        if agent.bot {
-            return Err(Skip::Bot);
-        }
-        let api = site.is_api(&path);
         let source = match seen.view.app || (agent.app && api) {
             true => Source::App,
             false => Source::Web,
         };
-        if seen.view.json && !(api && source == Source::App) {
+        // JSON that is not the app's is no view, whoever asks for it.
+        if seen.view.json && source != Source::App {
             return Err(Skip::NoPage);
+        }
+        if agent.bot {
+            return Err(Skip::Bot);
         }
         let (date, _) = site.zone.place(seen.time);
         let client = seen.client.map(|client| client.to_canonical());
-        let whence = client.as_ref().map(octets).unwrap_or_default();
-        let parts: [&[u8]; 3] = [site.name.as_bytes(), &whence, seen.user_agent];
+        let (v4, v6);
+        let whence: &[u8] = match client {
+            Some(IpAddr::V4(address)) => {
+                v4 = address.octets();
+                &v4
+            }
+            Some(IpAddr::V6(address)) => {
+                v6 = address.octets();
+                &v6
+            }
+            None => &[],
+        };
+        let parts: [&[u8]; 3] = [site.name.as_bytes(), whence, seen.user_agent];
         let visitor = self.keys.visitor(date, earliest, &parts);
         let place = client.map_or(Place::UNKNOWN, |client| geography.look_up(client));
-        let referrer = String::from_utf8_lossy(seen.referrer);
+        let referrer = text(seen.referrer);
         let referrer = without_query(&referrer);
-        let host = String::from_utf8_lossy(seen.host);
+        let host = text(seen.host);
         let referrer_host = other_host(referrer, &host);
         let utm = query.map(Utm::of).unwrap_or_default();
-        let path = String::from_utf8_lossy(&path);
+        let path = text(&path);
         let language = language(seen.language);
         batch.push(&Visit {
             id: id(seen.time),
@@ -117,6 +133,14 @@ impl Enricher {
     }
 }
 
+/// As text. Nearly all is, and from_utf8 looks at many bytes at a time.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
 /// A new id with this time in it (RFC 9562 section 5.7).
 fn id(time: i64) -> u128 {
     let millis = u64::try_from(time / 1000).unwrap_or(0);
@@ -137,6 +161,9 @@ fn other_host(referrer: &str, own: &str) -> String {
     };
     let authority = rest.split('/').next().unwrap_or("");
     let host = authority.rsplit('@').next().unwrap_or("");
+    if host.eq_ignore_ascii_case(own) {
+        return String::new();
+    }
     let host = plain_host(host);
     match host == plain_host(own) {
         true => String::new(),
@@ -156,7 +183,7 @@ fn plain_host(host: &str) -> String {
 
 /// The language that a client likes best (RFC 9110 section 12.5.4); empty for none.
 fn language(field: &[u8]) -> String {
-    let text = String::from_utf8_lossy(field);
+    let text = text(field);
     let mut best: Option<(f32, &str)> = None;
     for item in text.split(',') {
         let mut parts = item.split(';');
@@ -169,6 +196,10 @@ fn language(field: &[u8]) -> String {
             && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if sound && quality > 0.0 && best.is_none_or(|(other, _)| quality > other) {
             best = Some((quality, tag));
+            // None can be liked better.
+            if quality >= 1.0 {
+                break;
+            }
         }
     }
     best.map(|(_, tag)| tag.to_string()).unwrap_or_default()

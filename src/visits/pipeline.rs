@@ -3,12 +3,13 @@
 use super::agent::Agents;
 use super::enrich::Enricher;
 use super::geo::Atlas;
+use super::guest::Skip;
 use super::policy::VisitsPolicy;
 use super::recorder::{Tallies, micros};
 use super::redis::{RedisPolicy, RedisSink};
 use super::sighting::Sighting;
 use super::sink::SinkCounters;
-use super::spool::{Batch, Spool};
+use super::spool::{Batch, Counts, Spool};
 use super::statistics::Date;
 use super::statistics::api::Desk;
 use super::store::{Store, StorePolicy, StoreSink};
@@ -54,10 +55,12 @@ impl Pipeline {
         let spool = open_spool(policy)?;
         let mut sinks = Sinks::default();
         sinks.change(policy, &spool, true)?;
+        let mut keys = DayKeys::open(policy.spool.join(KEYS));
+        keys.forget_before(earliest(policy, recently()));
         Ok(Pipeline {
             enricher: Enricher {
                 agents: Agents::new(),
-                keys: DayKeys::open(policy.spool.join(KEYS)),
+                keys,
                 sessions: Sessions::default(),
                 address: policy.widest(),
             },
@@ -88,9 +91,10 @@ impl Pipeline {
                 self.sinks.change(&self.policy, &self.spool, true)?;
                 return Err(error);
             }
-            // What waits in the old one is delivered when it is configured again.
-            std::mem::replace(&mut self.spool, spool).close();
-            self.enricher.keys = DayKeys::open(policy.spool.join(KEYS));
+            let old = std::mem::replace(&mut self.spool, spool);
+            tell_of_left(&old.counts(), &self.policy);
+            old.close();
+            self.enricher.keys.move_to(policy.spool.join(KEYS));
         }
         self.enricher.address = policy.widest();
         self.policy = policy.clone();
@@ -99,10 +103,8 @@ impl Pipeline {
 
     /// Takes in packed views.
     pub fn take(&mut self, policy: &VisitsPolicy, mut bytes: &[u8], tallies: &Tallies) {
-        let now = SystemTime::now();
-        let recently = micros(now - AFTER_MIDNIGHT);
         let geography = self.atlas.current().clone();
-        let earliest = earliest(policy, recently);
+        let earliest = earliest(policy, recently());
         self.batch.clear();
         let mut recorded: BTreeMap<(u16, bool), u64> = BTreeMap::new();
         while let Some(seen) = Sighting::unpack(&mut bytes) {
@@ -119,6 +121,7 @@ impl Pipeline {
                     let count = recorded.entry(key).or_default();
                     *count = count.saturating_add(1);
                 }
+                Err(Skip::NoPage) => {}
                 Err(skip) => tallies.skipped.with_label_values(&[skip.name()]).inc(),
             }
         }
@@ -138,10 +141,9 @@ impl Pipeline {
         let troubles: Vec<String> = self.atlas.troubles().map(ToString::to_string).collect();
         let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-        let recently = micros(SystemTime::now() - AFTER_MIDNIGHT);
-        self.enricher
-            .keys
-            .forget_before(earliest(&self.policy, recently));
+        let earliest = earliest(&self.policy, recently());
+        self.enricher.keys.forget_before(earliest);
+        self.spool.tend();
         let counts = self.spool.counts();
         let waiting = counts.readers.iter().map(|reader| reader.waiting).max();
         let waiting = waiting.unwrap_or(0);
@@ -176,6 +178,11 @@ impl Pipeline {
         })
     }
 
+    /// Removes what is not needed when nothing is recorded any more.
+    pub fn forget(&self) {
+        self.enricher.keys.remove();
+    }
+
     /// Ends the sinks, which get `patience` for what waits.
     pub fn end(mut self, patience: Duration) {
         self.spool.close();
@@ -183,12 +190,43 @@ impl Pipeline {
     }
 }
 
+/// Opens the spool. Only its own directory is made: a path with a slip of the pen in it must not
+/// make others.
 fn open_spool(policy: &VisitsPolicy) -> Result<Arc<Spool>, String> {
+    if let Some(above) = policy.spool.parent()
+        && !above.as_os_str().is_empty()
+        && !above.is_dir()
+    {
+        return Err(format!(
+            "visits: there is no directory {}: make it, and let parvis's user write there, or name another \
+             in [visits]",
+            above.display()
+        ));
+    }
     let spool = Spool::open(&policy.spool, policy.spool_size).map_err(|error| {
         let folder = policy.spool.display();
         format!("visits: the directory {folder} cannot be used: {error}")
     })?;
     Ok(Arc::new(spool))
+}
+
+/// What lies in a spool that is left is delivered by nobody, until it is configured again.
+fn tell_of_left(counts: &Counts, policy: &VisitsPolicy) {
+    let waiting = counts.readers.iter().map(|reader| reader.waiting).max();
+    if let Some(waiting) = waiting.filter(|waiting| *waiting > 0) {
+        let spool = policy.spool.display();
+        tracing::error!(
+            waiting,
+            %spool,
+            "visits are left behind in this spool: to have them delivered, name it as `spool` in [visits]"
+        );
+    }
+}
+
+/// A moment ago, microseconds since the Unix epoch: what was seen by then has been taken in.
+fn recently() -> i64 {
+    let before = SystemTime::now().checked_sub(AFTER_MIDNIGHT);
+    micros(before.unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
 /// The first day that is not over anywhere, at this time.

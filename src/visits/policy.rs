@@ -97,6 +97,12 @@ impl SitePolicy {
         }
     }
 
+    /// The field by which an app says that it knows the visitor, on a site that is not recorded:
+    /// clients see it on none.
+    pub fn field_of_others(process: &VisitsSettings) -> Option<HeaderName> {
+        field_name(&process.authenticated, &mut Diagnostics::default())
+    }
+
     /// Compiles a site's rules; `None` when it is not recorded.
     pub fn build(
         name: &str,
@@ -157,6 +163,18 @@ impl SitePolicy {
                         None
                     }
                 };
+                if prefix.as_deref() == Some("/") {
+                    let what = "the numbers would take the place of the whole site";
+                    let label = "expected a path of their own, such as \"/numbers/*\"";
+                    errors.push(Diagnostic::new(share.path.place, what).label(label));
+                }
+                if process.store.value == OrOff::Off {
+                    let what = "there are no numbers to share: visits are kept in no database";
+                    errors.push(
+                        Diagnostic::new(share.place, what)
+                            .related(process.store.place, "switched off here"),
+                    );
+                }
                 let token = share.token.value.text.clone();
                 if token.is_empty() && share.sound {
                     let what = "without a token everybody could read the site's numbers";
@@ -311,16 +329,22 @@ fn geo_paths(settings: &GeoSettings, errors: &mut Diagnostics) -> GeoPaths {
     paths
 }
 
+/// The name of a field that an app gives answers for parvis. It is taken out of them: one that
+/// clients need is a mistake.
 fn field_name(field: &At<OrOff<Text>>, errors: &mut Diagnostics) -> Option<HeaderName> {
     let text = field.value.clone().on()?;
     let name = HeaderName::from_bytes(text.text.as_bytes()).ok();
-    if name.is_none() {
+    let own = name
+        .as_ref()
+        .is_some_and(|name| name.as_str().starts_with("x-"));
+    if !own {
         errors.push(
-            Diagnostic::new(field.place, text.for_messages("name of a field"))
-                .label("expected a name such as \"X-Parvis-User\", or \"off\""),
+            Diagnostic::new(field.place, text.for_messages("name of a field")).label(
+                "expected a name that starts with `X-`, such as \"X-Parvis-User\", or \"off\"",
+            ),
         );
     }
-    name
+    name.filter(|_| own)
 }
 
 fn time_zone(zone: &At<Text>, errors: &mut Diagnostics) -> Zone {

@@ -16,7 +16,8 @@ use http::header::{ACCEPT_LANGUAGE, HOST, HeaderName, HeaderValue, REFERER, USER
 use prometheus::{IntCounter, IntCounterVec};
 use std::cell::RefCell;
 use std::net::IpAddr;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -26,9 +27,15 @@ const SEC_CH_UA_PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platfo
 
 /// A buffer is handed over when it has this many bytes: 100 to 300 views.
 const BUFFER: usize = 32 * 1024;
-/// Buffers on their way: with `BUFFER`, at most about 32 MiB, which is a second at 100,000 views a
-/// second.
-const QUEUE: usize = 1024;
+/// A view is at most this long: with room for one, a buffer never grows.
+const LONGEST: usize = 4608;
+/// A buffer with less than this is copied, and kept: most are, where there is little to do.
+const SMALL: usize = BUFFER / 4;
+/// Bytes on their way: a second and more at 100,000 views a second.
+const QUEUE_BYTES: usize = 48 * 1024 * 1024;
+/// Buffers on their way: as each thread sends one in a tenth of a second, those of 64 threads over
+/// 25 seconds.
+const QUEUE: usize = 16 * 1024;
 /// How often the end of the worker is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -176,23 +183,46 @@ impl Recorder {
         let (Some(policy), true) = (&buffer.policy, views > 0) else {
             return;
         };
-        let bytes = std::mem::replace(&mut buffer.bytes, Vec::with_capacity(BUFFER));
+        let bytes = match buffer.bytes.len() < SMALL {
+            true => {
+                let bytes = buffer.bytes.as_slice().to_vec();
+                buffer.bytes.clear();
+                bytes
+            }
+            false => {
+                let next = Vec::with_capacity(BUFFER + LONGEST);
+                std::mem::replace(&mut buffer.bytes, next)
+            }
+        };
         let policy = policy.clone();
-        match self.queue.try_send(Message::Views {
-            policy,
-            bytes,
-            views,
-        }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.tallies.dropped.inc_by(views);
+        let size = bytes.capacity();
+        let queued = &self.shared.queued;
+        if queued
+            .fetch_add(size, Ordering::Relaxed)
+            .saturating_add(size)
+            <= QUEUE_BYTES
+        {
+            let views = Message::Views {
+                policy,
+                bytes,
+                views,
+            };
+            if self.queue.try_send(views).is_ok() {
+                return;
             }
         }
+        queued.fetch_sub(size, Ordering::Relaxed);
+        self.tallies.dropped.inc_by(views);
     }
 
     /// Who answers questions about visits; `None` without a database.
     pub fn desk(&self) -> Option<Arc<Desk>> {
         self.shared.desk.load_full()
+    }
+
+    /// Why the last policy could not be put in force.
+    pub fn trouble(&self) -> Option<Arc<String>> {
+        self.shared.trouble.load_full()
     }
 
     /// How the sinks do; `None` when nothing is recorded.

@@ -10,6 +10,9 @@ pub struct SinkCounters(Arc<Counters>);
 #[derive(Debug, Default)]
 struct Counters {
     delivered: AtomicU64,
+    trimmed: AtomicU64,
+    /// One more than the length; 0: not known.
+    length: AtomicU64,
     failures: AtomicU64,
     down: AtomicBool,
     error: Mutex<Option<String>>,
@@ -31,6 +34,17 @@ impl SinkCounters {
         *self.0.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
     }
 
+    /// So many visits went out of a list that was longer than it may be.
+    pub fn trim(&self, visits: u64) {
+        self.0.trimmed.fetch_add(visits, Ordering::Relaxed);
+    }
+
+    /// So many visits are in the list that the sink delivers to.
+    pub fn has_length(&self, visits: u64) {
+        let length = visits.saturating_add(1);
+        self.0.length.store(length, Ordering::Relaxed);
+    }
+
     /// Visits taken so far.
     pub fn delivered(&self) -> u64 {
         self.0.delivered.load(Ordering::Relaxed)
@@ -39,6 +53,18 @@ impl SinkCounters {
     /// Failures so far.
     pub fn failures(&self) -> u64 {
         self.0.failures.load(Ordering::Relaxed)
+    }
+
+    /// Visits that were delivered, and went out of the list again so far because it was longer than
+    /// it may be: its consumer never saw them.
+    pub fn trimmed(&self) -> u64 {
+        self.0.trimmed.load(Ordering::Relaxed)
+    }
+
+    /// How many visits were in the list that the sink delivers to when it last saw it; `None` when
+    /// it has not seen it yet, or delivers to something else.
+    pub fn length(&self) -> Option<u64> {
+        self.0.length.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// Whether the last delivery went well, or none was tried yet.

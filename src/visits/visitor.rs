@@ -2,8 +2,9 @@
 //! one each day.
 //!
 //! The key of a day is random. It lies in memory and in one file, so that a restart does not make
-//! strangers of everybody, and is gone from both when the day is over in every zone that counts:
-//! from then on nobody, parvis included, can say which address a number stood for.
+//! strangers of everybody, and is gone from both when the day is over in every zone that counts, or
+//! recording is switched off: from then on nobody, parvis included, can say which address a number
+//! stood for. A parvis that is stopped leaves the file where it is until it is started again.
 
 use super::statistics::Date;
 use rand::RngCore;
@@ -13,7 +14,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::hash::Hasher;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// The keys of the days that are not over.
@@ -30,6 +30,24 @@ impl DayKeys {
         let text = fs::read_to_string(&file).unwrap_or_default();
         let keys = text.lines().filter_map(read_line).collect();
         DayKeys { file, keys }
+    }
+
+    /// Keeps the keys in another file, and removes the one before.
+    pub fn move_to(&mut self, file: PathBuf) {
+        self.remove();
+        self.file = file;
+        if let Err(error) = self.save() {
+            tracing::warn!(%error, file = %self.file.display(), "the day's key cannot be kept: after a restart, today's visitors are counted anew");
+        }
+    }
+
+    /// Removes the file: nothing is recorded any more.
+    pub fn remove(&self) {
+        if let Err(error) = fs::remove_file(&self.file)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, file = %self.file.display(), "the day's key cannot be removed");
+        }
     }
 
     /// The visitor's number on this day. `earliest`: the first day that is not over anywhere.
@@ -156,14 +174,6 @@ impl Sessions {
         let session = rand::thread_rng().next_u64();
         self.known.insert(visitor, (session, time));
         session
-    }
-}
-
-/// An address as bytes.
-pub fn octets(address: &IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
     }
 }
 

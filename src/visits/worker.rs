@@ -6,7 +6,9 @@ use super::recorder::Tallies;
 use super::statistics::api::Desk;
 use super::watching::Watching;
 use arc_swap::ArcSwapOption;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,10 @@ pub struct Shared {
     pub desk: ArcSwapOption<Desk>,
     /// How the sinks do; empty when nothing is recorded.
     pub watching: ArcSwapOption<Watching>,
+    /// Why the last policy could not be put in force.
+    pub trouble: ArcSwapOption<String>,
+    /// Bytes of buffers in the queue.
+    pub queued: AtomicUsize,
 }
 
 /// How often databases of countries are looked at, and what waits is judged.
@@ -66,11 +72,14 @@ pub fn work(messages: &Receiver<Message>, tallies: &Tallies, shared: &Shared) {
                 policy,
                 bytes,
                 views,
-            }) => match &mut pipeline {
-                Some(pipeline) => pipeline.take(&policy, &bytes, tallies),
-                // They were on their way while recording was switched off.
-                None => tallies.dropped.inc_by(views),
-            },
+            }) => {
+                shared.queued.fetch_sub(bytes.capacity(), Ordering::Relaxed);
+                match &mut pipeline {
+                    Some(pipeline) => taken(pipeline, &policy, &bytes, tallies, views),
+                    // They were on their way while recording was switched off.
+                    None => tallies.dropped.inc_by(views),
+                }
+            }
             Ok(Message::Apply(Apply { policy, reply })) => {
                 let result = apply(&mut pipeline, policy, shared);
                 // Whoever asked may have given up.
@@ -89,6 +98,25 @@ pub fn work(messages: &Receiver<Message>, tallies: &Tallies, shared: &Shared) {
     }
 }
 
+/// Takes views in. Should that panic, which would be a mistake in parvis, the next ones may not: the
+/// thread goes on.
+fn taken(
+    pipeline: &mut Pipeline,
+    policy: &VisitsPolicy,
+    bytes: &[u8],
+    tallies: &Tallies,
+    views: u64,
+) {
+    let take = AssertUnwindSafe(|| pipeline.take(policy, bytes, tallies));
+    if std::panic::catch_unwind(take).is_err() {
+        tallies.dropped.inc_by(views);
+        tracing::error!(
+            views,
+            "visits were lost by a mistake in parvis; please report it"
+        );
+    }
+}
+
 fn apply(
     pipeline: &mut Option<Pipeline>,
     policy: Option<Arc<VisitsPolicy>>,
@@ -99,6 +127,7 @@ fn apply(
         (None, Some(policy)) => Pipeline::begin(&policy).map(|begun| *pipeline = Some(begun)),
         (_, None) => {
             if let Some(pipeline) = pipeline.take() {
+                pipeline.forget();
                 pipeline.end(Duration::ZERO);
             }
             Ok(())
@@ -108,5 +137,7 @@ fn apply(
     shared.desk.store(desk);
     let watching = pipeline.as_ref().map(Pipeline::watching);
     shared.watching.store(watching);
+    let trouble = result.as_ref().err().cloned();
+    shared.trouble.store(trouble.map(Arc::new));
     result
 }

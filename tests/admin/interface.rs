@@ -14,7 +14,8 @@ fn what_is_not_there_is_404_and_what_is_not_done_405_with_allow() {
         "/Metrics",
         "/status/x",
         "/reload/",
-        "/dashboard",
+        "/dashboard/x",
+        "/dashboards",
     ] {
         for method in ["GET", "POST"] {
             assert_eq!(status_of(&parvis, method, path, ""), 404, "{method} {path}");
@@ -29,7 +30,9 @@ fn what_is_not_there_is_404_and_what_is_not_done_405_with_allow() {
         ("/", "POST", "GET, HEAD"),
     ] {
         let mut client = Client::connect(parvis.admin());
-        client.send(format!("{method} {path} HTTP/1.1\r\nHost: admin\r\n\r\n"));
+        client.send(format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        ));
         let reply = client.head_only();
         assert_eq!(reply.status, 405, "{method} {path}");
         assert_eq!(
@@ -51,7 +54,7 @@ fn head_is_answered_as_get_without_a_body() {
     for path in ["/health", "/metrics", "/status", "/"] {
         let mut client = Client::connect(parvis.admin());
         client.send(format!(
-            "HEAD {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n"
+            "HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         ));
         let reply = client.head_only();
         assert_eq!(reply.status, 200, "{path}");
@@ -97,7 +100,7 @@ fn health_is_ok_until_the_process_is_told_to_end() {
 fn health(address: SocketAddr) -> Option<u16> {
     let mut client = Client::connect(address);
     client
-        .try_send("GET /health HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
+        .try_send("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .ok()?;
     let answer = String::from_utf8(client.rest()).unwrap();
     answer.split(' ').nth(1)?.parse().ok()
@@ -115,8 +118,9 @@ fn idle_and_slow_connections_do_not_keep_the_operator_out() {
         let sent = match n % 4 {
             0 => Ok(()),
             1 => client.try_send("GET /health HTTP/1.1\r\nHost:"),
-            2 => client.try_send("POST /reload HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx"),
-            _ => client.try_send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n"),
+            2 => client
+                .try_send("POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx"),
+            _ => client.try_send("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         };
         sent.unwrap();
         idle.push(client);
@@ -222,5 +226,53 @@ fn the_front_page_names_what_is_there() {
     assert_eq!(reply.status, 200);
     for path in ["/health", "/metrics", "/status", "/reload"] {
         assert!(reply.text().contains(path), "{}", reply.text());
+    }
+}
+
+/// A page of another site can give its own name this machine's address; the browser then takes the
+/// interface for that site's (DNS rebinding).
+#[test]
+fn without_a_token_only_those_who_name_an_address_or_localhost_are_answered() {
+    let parvis = Parvis::start(&(site("") + OWN));
+    let asked = |host: &str, path: &str| {
+        let mut client = Client::connect(parvis.admin());
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\n{host}Connection: close\r\n\r\n"
+        ));
+        client.reply().status
+    };
+    for own in [
+        "127.0.0.1:9180",
+        "[::1]:9180",
+        "[::1]",
+        "10.1.2.3",
+        "localhost",
+        "LOCALHOST:1",
+        "a.localhost",
+    ] {
+        assert_eq!(asked(&format!("Host: {own}\r\n"), "/status"), 200, "{own}");
+    }
+    for other in [
+        "evil.example",
+        "evil.example:9180",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "",
+    ] {
+        for path in ["/status", "/dashboard", "/api/analytics/", "/"] {
+            assert_eq!(
+                asked(&format!("Host: {other}\r\n"), path),
+                403,
+                "{other} {path}"
+            );
+        }
+        // Scrapers and load balancers are told what they are told anyway.
+        for path in ["/metrics", "/health"] {
+            assert_eq!(
+                asked(&format!("Host: {other}\r\n"), path),
+                200,
+                "{other} {path}"
+            );
+        }
     }
 }

@@ -134,7 +134,18 @@ fn no_label_comes_from_a_request() {
         ("status", BTreeSet::from(["2xx", "4xx"])),
         (
             "reason",
-            BTreeSet::from(["host", "request_line", "target", "no_site"]),
+            BTreeSet::from([
+                "host",
+                "request_line",
+                "target",
+                "no_site",
+                // Why page views are not recorded.
+                "authenticated",
+                "bot",
+                "excluded",
+                "prefetch",
+                "privacy",
+            ]),
         ),
         ("upstream", BTreeSet::from(["app"])),
         ("server", BTreeSet::from([server.as_str()])),

@@ -180,7 +180,7 @@ fn an_interface_that_others_can_reach_starts_with_a_token() {
     let ask = |path: &str, fields: &str| {
         let mut client = Client::connect(address);
         client.send(format!(
-            "GET {path} HTTP/1.1\r\nHost: admin\r\n{fields}\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"
         ));
         client.reply().status
     };

@@ -14,6 +14,7 @@ fn mistakes_are_shown_where_they_are() {
         "visits", "warn_at = -1", "-1", "integer out of range", "expected 0";
         "visits", "exclude = [\"admin\"]", "\"admin\"", "invalid path pattern", "a path starts with `/`";
         "visits", "authenticated = \"X User\"", "\"X User\"", "invalid name of a field \"X User\"", "such as \"X-Parvis-User\", or \"off\"";
+        "visits", "authenticated = \"Content-Type\"", "\"Content-Type\"", "invalid name of a field \"Content-Type\"", "starts with `X-`";
         "visits", "respect = [\"gcp\"]", "\"gcp\"", "invalid value \"gcp\"", "did you mean \"gpc\"?";
         "visits", "time_zone = \"Europe/Pari\"", "\"Europe/Pari\"", "invalid time zone \"Europe/Pari\"", "Europe/Paris";
         "geoip", "country = \"x\"", "country", "unknown key `country`", "";
@@ -22,6 +23,7 @@ fn mistakes_are_shown_where_they_are() {
         "[site]", "visits = { time_zone = \"Mars\" }", "\"Mars\"", "invalid time zone \"Mars\"", "";
         "[site]", "visits = { share = { path = \"/numbers\", token = \"x\" } }", "\"/numbers\"", "`path` takes what is below it", "ends in \"/*\"";
         "[site]", "visits = { share = { path = \"/numbers/*\", token = \"\" } }", "\"\"", "without a token everybody could read", "give one";
+        "[site]", "visits = { share = { path = \"/*\", token = \"x\" } }", "\"/*\"", "the numbers would take the place of the whole site", "such as \"/numbers/*\"";
         "[site]", "visits = { share = { path = \"/numbers/*\" } }", "{", "missing key `token`", "must be given";
     } {
         let mistake = wrong(table, lines);

@@ -8,18 +8,25 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod backend;
+pub mod browser;
 pub mod client;
 pub mod folder;
+/// Small databases of countries.
+#[path = "../../src/visits/geo/tests/writer.rs"]
+pub mod mmdb;
 pub mod parvis;
 pub mod ports;
+pub mod redis;
 pub mod site;
 pub mod websocket;
 
 pub use backend::{Backend, Incoming};
+pub use browser::Browser;
 pub use client::{Client, Reply};
 pub use folder::Folder;
 pub use parvis::{Parvis, command};
 pub use ports::{Full, Refusing};
+pub use redis::Redis;
 pub use site::Site;
 
 use std::time::{Duration, Instant};

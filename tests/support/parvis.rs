@@ -159,7 +159,7 @@ impl Parvis {
     pub fn admin_request(&self, method: &str, path: &str, fields: &str) -> Reply {
         let mut client = Client::connect(self.admin());
         client.send(format!(
-            "{method} {path} HTTP/1.1\r\nHost: admin\r\n{fields}Connection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}Connection: close\r\n\r\n"
         ));
         client.reply()
     }

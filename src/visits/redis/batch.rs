@@ -30,8 +30,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Writes the commands for a chunk.
-    pub fn pack(&mut self, chunk: &Chunk, policy: &RedisPolicy, marker: &str) {
+    /// Writes the commands for a chunk. `trim`: what is then too much in a list goes.
+    pub fn pack(&mut self, chunk: &Chunk, policy: &RedisPolicy, marker: &str, trim: bool) {
         self.bytes.clear();
         (self.pushes, self.visits, self.broken) = (0, 0, 0);
         command(&mut self.bytes, &["MULTI"]);
@@ -40,7 +40,7 @@ impl Batch {
             ListMode::Stream => self.entries(chunk, policy),
         }
         self.commands = self.pushes;
-        if policy.mode == ListMode::List {
+        if trim && policy.mode == ListMode::List {
             let last = policy.keep.saturating_sub(1).to_string();
             command(&mut self.bytes, &["LTRIM", &policy.list, "0", &last]);
             self.commands = self.commands.saturating_add(1);

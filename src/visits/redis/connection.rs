@@ -3,7 +3,7 @@
 use super::batch::{self, Batch};
 use super::marker;
 use super::policy::RedisPolicy;
-use super::trouble::Trouble;
+use super::trouble::{Kind, Trouble};
 use crate::visits::spool::Position;
 use redis::Value;
 use std::time::Duration;
@@ -75,6 +75,24 @@ impl Connection {
             Value::BulkString(text) => marker::parse(&text),
             _ => None,
         })
+    }
+
+    /// How many visits are in the list. What is watched stays so.
+    pub fn length(&mut self, list: &str) -> Result<u64, Trouble> {
+        let mut bytes = Vec::new();
+        batch::command(&mut bytes, &["LLEN", list]);
+        self.redis.send_packed_command(&bytes)?;
+        let answer = self.redis.recv_response()?;
+        self.used = self.used.saturating_add(1);
+        match answer {
+            Value::Int(length) => Ok(u64::try_from(length).unwrap_or(0)),
+            Value::ServerError(error) => match Trouble::from(&error) {
+                // It is no list: who pushes is told the same.
+                trouble if trouble.kind == Kind::Type => Ok(0),
+                trouble => Err(trouble),
+            },
+            _ => Ok(0),
+        }
     }
 
     /// Sends a transaction. `before`: where the marker belongs when it fails.

@@ -15,7 +15,9 @@ table! {
         url: At<Text>,
         /// The key of the list or stream.
         list: At<Text> = unplaced(Text::literal("analytics:queue")),
-        /// How many visits the list has at most; when its consumer does not come, the oldest go.
+        /// How many visits the list has at most; while it is full, visits wait in the spool. When
+        /// nobody takes from it for 15 minutes, its oldest go. A stream has about so many, and
+        /// its oldest go at once.
         keep: At<u64> = unplaced(10_000),
         /// A list, whose consumer takes from the right (`RPOP`), or a stream, whose entries have a
         /// field `visit`.

@@ -45,7 +45,7 @@ impl Trouble {
             Kind::Slow => "Redis does not answer in time: is it overloaded, or stopped?",
             Kind::Login => "`url` needs the right password: redis://USER:PASSWORD@HOST/DB",
             Kind::Permission => {
-                "its user needs MULTI, EXEC, WATCH, GET, SET, LPUSH and LTRIM (or XADD) on the list and on `*:parvis:*`"
+                "its user needs MULTI, EXEC, WATCH, GET, SET, LLEN, LPUSH and LTRIM (or XADD) on the list and on `*:parvis:*`"
             }
             Kind::Loading => "Redis reads its data, and will be there soon",
             Kind::ReadOnly => "it is a replica: `url` must name the primary",

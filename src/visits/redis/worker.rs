@@ -2,7 +2,8 @@
 
 use super::batch::Batch;
 use super::connection::{Connection, Failure, Outcome};
-use super::policy::RedisPolicy;
+use super::policy::{ListMode, RedisPolicy};
+use super::room::{Leave, Room};
 use super::stop::Stop;
 use super::trouble::{Kind, Trouble};
 use crate::visits::sink::SinkCounters;
@@ -31,6 +32,7 @@ pub struct Worker {
     pub stop: Arc<Stop>,
     /// How long reading from and writing to the server may take.
     pub limit: Duration,
+    pub room: Room,
     pub state: State,
 }
 
@@ -39,20 +41,30 @@ pub struct Worker {
 pub struct State {
     connection: Option<Connection>,
     batch: Batch,
-    /// Where the batch ends whose answer did not come, and how many visits it has.
-    unanswered: Option<(Position, u64)>,
+    /// The batch whose answer did not come.
+    unanswered: Option<Unanswered>,
     /// The marker is not to be believed: see [`Failure`].
     marker_is_wrong: bool,
     /// Kinds of trouble that were told since all was well.
     told: Vec<Kind>,
-    /// The list was at its bound, and that was told.
+    /// A place that this spool does not have was in the marker, and that was told.
+    strange: bool,
+    /// It is to end, and what is left has no room in the list.
     full: bool,
     /// When the last batch was sent, and whether it was a full one.
     sent: Option<(Instant, bool)>,
 }
 
+/// A batch that may have been taken.
+struct Unanswered {
+    end: Position,
+    visits: u64,
+    trimmed: bool,
+}
+
 impl Worker {
-    /// Works until it is told to stop, and then until the spool is empty or patience ends.
+    /// Works until it is told to stop, and then until the spool is empty, the list full,
+    /// or patience ends.
     pub fn run(mut self) {
         let mut pause = FIRST_PAUSE;
         while !self.is_over() {
@@ -75,6 +87,9 @@ impl Worker {
 
     fn is_over(&self) -> bool {
         self.stop.left().is_some_and(|left| {
+            if self.state.full {
+                return true;
+            }
             // Without a connection nothing is known about what an earlier one has delivered.
             left.is_zero() || !self.reader.wait(Duration::ZERO)
         })
@@ -90,10 +105,54 @@ impl Worker {
             return Ok(());
         }
         self.gather();
-        match self.reader.read(CHUNK) {
-            Some(chunk) => self.deliver(&chunk, self.limit()),
-            None => Ok(()),
+        let Some(chunk) = self.reader.read(CHUNK) else {
+            return Ok(());
+        };
+        match self.leave(chunk.count as u64)? {
+            Leave::Push(most) if most >= chunk.count as u64 => self.deliver(&chunk, false),
+            Leave::Push(most) => match self.part(&chunk, most) {
+                Some(part) => self.deliver(&part, false),
+                None => Ok(()),
+            },
+            Leave::Trim => self.deliver(&chunk, true),
+            Leave::Wait(pause) => {
+                // Who is to end does not wait for a consumer: the spool keeps what is left.
+                self.state.full = self.stop.left().is_some();
+                if !self.state.full {
+                    self.stop.pause(pause);
+                }
+                Ok(())
+            }
         }
+    }
+
+    /// How many of so many visits may be pushed.
+    fn leave(&mut self, visits: u64) -> Result<Leave, Trouble> {
+        // A stream's length says nothing about who has read it, and Redis itself bounds it.
+        if self.policy.mode == ListMode::Stream || self.room.fits(visits) {
+            return Ok(Leave::Push(u64::MAX));
+        }
+        let limit = self.limit();
+        let Some(connection) = &mut self.state.connection else {
+            return Ok(Leave::Wait(Duration::ZERO));
+        };
+        connection.limit(limit)?;
+        let length = connection.length(&self.policy.list)?;
+        Ok(self.room.ask(length, Instant::now()))
+    }
+
+    /// The first `most` records of a chunk that has more.
+    fn part(&mut self, chunk: &Chunk, most: u64) -> Option<Chunk> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let all: usize = chunk.records().map(<[u8]>::len).sum();
+        let bytes = chunk.end.offset.saturating_sub(chunk.start.offset);
+        // Each record has a frame around it.
+        let frames = usize::try_from(bytes).unwrap_or(0).saturating_sub(all);
+        let frame = frames.checked_div(chunk.count)?;
+        let first = chunk.records().take(most);
+        let wanted = first.map(|record| record.len().saturating_add(frame)).sum();
+        let part = self.reader.read(wanted)?;
+        (part.count <= most).then_some(part)
     }
 
     fn limit(&self) -> Duration {
@@ -105,6 +164,7 @@ impl Worker {
     fn connect(&mut self, limit: Duration) -> Result<(), Trouble> {
         let (connection, place) = Connection::open(&self.policy, &self.marker, limit)?;
         self.state.connection = Some(connection);
+        self.room.doubt();
         if !self.state.marker_is_wrong {
             self.believe(place);
         }
@@ -113,16 +173,35 @@ impl Worker {
     }
 
     /// What Redis has is not sent again.
+    ///
+    /// Only a place in the segment that is read next is believed. A batch is never of two segments,
+    /// so what was cut off from its answer, or killed before it noted it, is there. A place in
+    /// another segment was put there by another machine that was made from the same image of a
+    /// disk, or the spool is an old copy, or a power cut has lost where it was: what is sent twice
+    /// then can be told by its `id`, but what was skipped would be lost. (A copied segment is the
+    /// same on both machines: nobody writes on in a segment that it found.)
     fn believe(&mut self, place: Option<Position>) {
         let Some(place) = place.filter(|place| *place > self.reader.position()) else {
             return;
         };
-        match self.state.unanswered.take() {
-            Some((end, visits)) if end == place => {
-                self.reader.done(end);
-                self.well(visits);
-            }
-            _ => self.reader.set(place),
+        if let Some(batch) = self.state.unanswered.take_if(|batch| batch.end == place) {
+            self.reader.done(place);
+            self.room.pushed_unseen(batch.visits, batch.trimmed);
+            self.well(batch.visits);
+            return;
+        }
+        // Reading steps to the segment of the next record.
+        let Some(next) = self.reader.read(1) else {
+            return;
+        };
+        if next.start.segment == place.segment {
+            self.reader.set(place);
+        } else if place > next.start && !self.state.strange {
+            self.state.strange = true;
+            tracing::warn!(
+                key = self.marker,
+                "Redis remembers a place that is not next in the spool of visits, and it is not believed: visits may be sent twice. Was the spool copied?"
+            );
         }
     }
 
@@ -138,9 +217,11 @@ impl Worker {
         }
     }
 
-    fn deliver(&mut self, chunk: &Chunk, limit: Duration) -> Result<(), Trouble> {
+    /// Sends a chunk. `trim`: what is then too much in the list goes.
+    fn deliver(&mut self, chunk: &Chunk, trim: bool) -> Result<(), Trouble> {
+        let limit = self.limit();
         let state = &mut self.state;
-        state.batch.pack(chunk, &self.policy, &self.marker);
+        state.batch.pack(chunk, &self.policy, &self.marker, trim);
         let (visits, broken) = (state.batch.visits, state.batch.broken);
         if broken > 0 {
             tracing::warn!(
@@ -156,7 +237,12 @@ impl Worker {
             return Ok(());
         };
         connection.limit(limit)?;
-        state.unanswered = Some((chunk.end, visits));
+        state.unanswered = Some(Unanswered {
+            end: chunk.end,
+            visits,
+            trimmed: trim,
+        });
+        self.room.doubt();
         match connection.exchange(&state.batch, &self.marker, chunk.start) {
             Ok(Outcome::Applied(length)) => {
                 state.unanswered = None;
@@ -167,7 +253,10 @@ impl Worker {
                 state.sent = Some((Instant::now(), many));
                 self.reader.done(chunk.end);
                 self.well(visits);
-                self.measure(length);
+                if self.policy.mode == ListMode::List {
+                    let more = self.reader.wait(Duration::ZERO);
+                    self.room.pushed(visits, length, trim, more);
+                }
                 Ok(())
             }
             Ok(Outcome::Refused(place)) => {
@@ -204,20 +293,6 @@ impl Worker {
                 error = trouble.text,
                 "Redis does not take visits, they wait in the spool: {advice}"
             );
-        }
-    }
-
-    /// Says so when the list is at its bound: what is behind it is gone.
-    fn measure(&mut self, length: u64) {
-        if length > self.policy.keep && !self.state.full {
-            self.state.full = true;
-            tracing::warn!(
-                list = self.policy.list,
-                keep = self.policy.keep,
-                "the list of visits is full, and its oldest go: is its consumer running?"
-            );
-        } else if length <= self.policy.keep / 2 {
-            self.state.full = false;
         }
     }
 }

@@ -24,6 +24,8 @@ const SEGMENT: u64 = 8 * 1024 * 1024;
 const SEGMENTS_AT_LEAST: u64 = 4;
 /// A smaller bound than this is taken as this.
 const LEAST: u64 = 256 * 1024;
+/// What all sinks have taken stays this many milliseconds at most, and then goes with its segment.
+pub const KEPT: u64 = 60_000;
 /// How long a disk that refused a write is left alone.
 pub const REST: Duration = Duration::from_millis(200);
 
@@ -235,13 +237,9 @@ impl Log {
         }
         // By the clock, so that a sink's memory of a place in a spool that was restored from a
         // copy never names a segment that was written later.
-        let clock = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let clock = u64::try_from(clock.as_millis()).unwrap_or(0);
         let known = self.segments.back().map(|last| last.number);
         let known = known.max(self.places.latest_segment());
-        let number = clock.max(known.map_or(0, |number| number.saturating_add(1)));
+        let number = clock().max(known.map_or(0, |number| number.saturating_add(1)));
         let (segment, file) = match Segment::begin(&self.home, number, self.next) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.home.make_again()?;
@@ -273,6 +271,17 @@ impl Log {
                 Some(oldest) if self.places.are_past(oldest) => self.drop_oldest(),
                 _ => return,
             }
+        }
+    }
+
+    /// Closes the last segment when it is so many milliseconds old and all sinks have taken it, and
+    /// lets it go.
+    pub fn let_go(&mut self, age: u64) {
+        let old = self.segments.back().is_some_and(|last| {
+            last.number.saturating_add(age) <= clock() && self.places.are_past(last)
+        });
+        if old && self.close_tail() {
+            self.free();
         }
     }
 
@@ -312,6 +321,12 @@ impl Log {
             );
         }
     }
+}
+
+/// Milliseconds since the Unix epoch.
+fn clock() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(0)
 }
 
 /// A file with the name of a segment that is none. One that is too short for a header was being

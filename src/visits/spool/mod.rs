@@ -127,9 +127,16 @@ impl Spool {
 
     /// What is in it.
     pub fn counts(&self) -> Counts {
+        locked(&self.log).counts()
+    }
+
+    /// Looks after what time brings; to be called every few seconds. What waits in memory is
+    /// written when the disk takes it again, and what all sinks have taken is removed within a
+    /// minute: addresses must not lie on the disk for as long as a segment takes to be full.
+    pub fn tend(&self) {
         let mut log = locked(&self.log);
         log.retry(false);
-        log.counts()
+        log.let_go(log::KEPT);
     }
 
     /// Takes no more records, and wakes the readers. They can read to the end; when the last of

@@ -23,6 +23,8 @@ pub struct Reader {
     file: Option<(u64, File)>,
     /// What was read last: from, to, and how many records.
     last: Option<(Position, Position, usize)>,
+    /// The memory of the last chunk.
+    spare: Vec<u8>,
 }
 
 /// Records that were read.
@@ -57,7 +59,13 @@ impl Reader {
             name: name.to_string(),
             file: None,
             last: None,
+            spare: Vec::new(),
         }
+    }
+
+    /// Takes back a chunk's memory for the next one.
+    pub fn reuse(&mut self, chunk: Chunk) {
+        self.spare = chunk.bytes;
     }
 
     /// Reads whole records from where it is, of one segment, up to `most` bytes but at least one
@@ -144,7 +152,8 @@ impl Reader {
         };
         let left = stretch.end.saturating_sub(stretch.at.offset);
         let size = usize::try_from(left).unwrap_or(usize::MAX).min(most);
-        let mut bytes = vec![0; size];
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.resize(size, 0);
         // A part of the disk that cannot be read is like one that was written wrongly.
         match file.read_exact_at(&mut bytes, stretch.at.offset) {
             Ok(()) => Ok(Loaded::Bytes(bytes)),

@@ -21,7 +21,10 @@ impl std::error::Error for Trouble {}
 /// anything was counted (`Date(i32::MIN)`).
 pub trait History {
     /// The sites whose visits are recorded, and their time zones.
-    fn sites(&self) -> Vec<(String, Zone)>;
+    ///
+    /// # Errors
+    /// The store cannot be read: that is not the same as no sites.
+    fn sites(&self) -> Result<Vec<(String, Zone)>, Trouble>;
 
     /// The totals of every day that has any, oldest first; also of open days.
     ///

@@ -93,6 +93,10 @@ impl Memory {
 
     fn check(&self) -> Result<(), Trouble> {
         self.read.fetch_add(1, Ordering::Relaxed);
+        self.trouble()
+    }
+
+    fn trouble(&self) -> Result<(), Trouble> {
         match &*self.trouble.lock().unwrap() {
             Some(text) => Err(Trouble(text.clone())),
             None => Ok(()),
@@ -101,11 +105,12 @@ impl Memory {
 }
 
 impl History for Memory {
-    fn sites(&self) -> Vec<(String, Zone)> {
+    fn sites(&self) -> Result<Vec<(String, Zone)>, Trouble> {
+        self.trouble()?;
         let sites = self.sites.iter();
-        sites
+        Ok(sites
             .map(|site| (site.name.clone(), site.zone.clone()))
-            .collect()
+            .collect())
     }
 
     fn totals(&self, site: &str, from: Date, to: Date) -> Result<Vec<(Date, Totals)>, Trouble> {

@@ -5,7 +5,6 @@ use super::trouble::{Failure, Kind};
 use super::{Store, locked, raw};
 use crate::visits::statistics::Date;
 use rusqlite::{Connection, Result, TransactionBehavior};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Raw rows that are looked at in one transaction: a few milliseconds.
@@ -26,7 +25,7 @@ impl Store {
     /// (page views and partial requests) were told of these days. Ends before it is done only with an
     /// error; then it may be asked for again.
     pub(super) fn delete_days(&self, name: Option<&str>, date: Date) -> Result<u64, Failure> {
-        if self.read_only.load(Ordering::Acquire) {
+        if self.only_reads() {
             let text = format!(
                 "{} is only read here: ask the parvis that writes it",
                 self.path.display()

@@ -9,14 +9,15 @@ use crate::visits::statistics::{
 use std::sync::Arc;
 
 impl History for Store {
-    fn sites(&self) -> Vec<(String, Zone)> {
+    fn sites(&self) -> Result<Vec<(String, Zone)>, Trouble> {
+        self.counted()?;
         let board = locked(&self.board);
         let sites = board.sites();
         let mut sites: Vec<_> = sites
             .map(|site| (site.name.clone(), site.zone.clone()))
             .collect();
         sites.sort_by(|(one, _), (other, _)| one.cmp(other));
-        sites
+        Ok(sites)
     }
 
     fn totals(&self, site: &str, from: Date, to: Date) -> Result<Vec<(Date, Totals)>, Trouble> {
@@ -151,7 +152,9 @@ impl Store {
         let read = days::read(&db, site, date, detail);
         let day = read.map_err(|error| self.failed(&error))?;
         // One that failed is not used again.
-        *reader = Some(db);
+        if !self.is_retired() {
+            *reader = Some(db);
+        }
         day.transpose().map_err(|what| {
             let what = format!("the counts of {date}: {what}");
             Failure::new(Kind::Damaged, damaged(&self.path, &what))

@@ -198,9 +198,7 @@ impl Store {
         let long = std::fs::metadata(wal).is_ok_and(|wal| wal.len() > schema::WAL_KEPT);
         if long {
             // With no patience: a reader that takes its time is waited for in the next step.
-            let _ = db.busy_timeout(Duration::ZERO);
-            let _ = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            let _ = db.busy_timeout(schema::BUSY);
+            schema::empty_wal(db, Duration::ZERO);
         }
     }
 }

@@ -46,8 +46,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use trouble::{Failure, failure};
+
+/// How long the last one that writes waits for other processes that read: the WAL that it leaves
+/// to them otherwise does no harm.
+const LAST_WAIT: Duration = Duration::from_millis(200);
 
 /// Tells the time, microseconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -69,8 +73,10 @@ pub fn system_clock() -> Clock {
 pub struct Store {
     path: PathBuf,
     clock: Clock,
-    /// Only for reading: another process writes, or the sink has ended.
-    read_only: AtomicBool,
+    /// Only for reading: another process writes.
+    read_only: bool,
+    /// The sink has ended: only for reading from here on.
+    retired: AtomicBool,
     /// The connection that writes.
     db: Mutex<Main>,
     /// The connection of those who ask.
@@ -120,7 +126,8 @@ impl Store {
         let store = Store {
             path: policy.path.clone(),
             clock,
-            read_only: AtomicBool::new(false),
+            read_only: false,
+            retired: AtomicBool::new(false),
             policy: Mutex::new(Some(policy.clone())),
             db: Mutex::default(),
             reader: Mutex::default(),
@@ -146,7 +153,8 @@ impl Store {
         let store = Store {
             path: path.to_path_buf(),
             clock: system_clock(),
-            read_only: AtomicBool::new(true),
+            read_only: true,
+            retired: AtomicBool::new(false),
             policy: Mutex::new(None),
             db: Mutex::default(),
             reader: Mutex::default(),
@@ -181,6 +189,14 @@ impl Store {
         }
     }
 
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    fn only_reads(&self) -> bool {
+        self.read_only || self.is_retired()
+    }
+
     fn now(&self) -> i64 {
         (self.clock)()
     }
@@ -199,7 +215,7 @@ impl Store {
     /// The connection, made anew when there is none: then everything that is known is read again.
     fn connected<'a>(&self, main: &'a mut Main) -> Result<&'a mut Connection, Failure> {
         if main.db.is_none() {
-            let db = if self.read_only.load(Ordering::Acquire) {
+            let db = if self.only_reads() {
                 schema::reader(&self.path)?
             } else {
                 schema::writer(&self.path)?
@@ -238,10 +254,17 @@ impl Store {
         self.disconnect(&mut locked(&self.db));
     }
 
-    /// Writes no more: another store may. What it knows can still be asked for.
+    /// Writes no more: another store may. What it knows can still be asked for, but no connection
+    /// is kept for that: its WAL could not go with the last one that writes.
     fn retire(&self) {
         let mut main = locked(&self.db);
-        self.read_only.store(true, Ordering::Release);
+        self.retired.store(true, Ordering::Release);
+        *locked(&self.reader) = None;
+        if let Some(db) = &main.db {
+            // To close does this as well, but not on a connection that was interrupted before, nor
+            // while another process reads.
+            schema::empty_wal(db, LAST_WAIT);
+        }
         self.disconnect(&mut main);
         *locked(&self.claim) = None;
     }
@@ -256,7 +279,11 @@ impl Store {
         }
         let mut main = locked(&self.db);
         let db = self.connected(&mut main)?;
-        self.count_stale(db)
+        let counted = self.count_stale(db);
+        if self.is_retired() {
+            main.db = None;
+        }
+        counted
     }
 
     fn count_stale(&self, db: &Connection) -> Result<(), Failure> {

@@ -184,6 +184,16 @@ fn prepare(db: &Connection, path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Moves what is in the WAL into the database and leaves nothing of it, if those who read leave
+/// within `patience`. Says whether it did.
+pub fn empty_wal(db: &Connection, patience: Duration) -> bool {
+    let _ = db.busy_timeout(patience);
+    let query = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let busy = db.query_row(query, [], |row| row.get::<_, bool>(0));
+    let _ = db.busy_timeout(BUSY);
+    matches!(busy, Ok(false))
+}
+
 /// Opens the database to read.
 ///
 /// # Errors

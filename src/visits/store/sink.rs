@@ -6,6 +6,7 @@ use super::trouble::{Failure, Kind};
 use super::{Store, locked};
 use crate::visits::sink::SinkCounters;
 use crate::visits::spool::{Reader, Spool};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,8 +19,12 @@ const BATCH: usize = 1 << 20;
 const GATHER: Duration = Duration::from_millis(200);
 /// How often an idle sink looks for orders.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often a sink that can do nothing any more looks for its end, if nobody wakes it.
+const LOOK_LONG: Duration = Duration::from_secs(60);
 /// How often the end of the thread is looked for.
 const LOOK_END: Duration = Duration::from_millis(2);
+/// A thread that does not end for as long after its time hangs.
+const STUCK: Duration = Duration::from_secs(10);
 /// Housekeeping when there is nothing much to do.
 const KEEP: Duration = Duration::from_secs(2);
 /// Housekeeping while there is more to do: the rest of the time is for visits.
@@ -40,6 +45,8 @@ struct Orders {
     /// Until when the rest of the spool is taken.
     end: Mutex<Option<Instant>>,
     given: Condvar,
+    /// Nothing more is taken, and what is left to do is not to be broken off.
+    over: Mutex<bool>,
 }
 
 impl Orders {
@@ -50,6 +57,11 @@ impl Orders {
             .given
             .wait_timeout_while(end, length, |end| end.is_none());
         *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Sleeps until there are orders.
+    fn wait(&self) {
+        while self.pause(LOOK_LONG).is_none() {}
     }
 
     fn given(&self) -> Option<Instant> {
@@ -71,26 +83,39 @@ impl StoreSink {
         let given = orders.clone();
         // Before anything is appended: a new name begins at the end of the spool.
         let reader = spool.reader(NAME);
-        let taken = store.clone();
+        let (taken, told) = (store.clone(), counters.clone());
         let thread = std::thread::Builder::new()
             .name("visits-store".to_string())
             .spawn(move || {
-                let now = taken.now();
-                Sink {
-                    store: taken,
-                    spool,
-                    reader,
-                    counters,
-                    orders: given,
-                    placed: false,
-                    trouble: None,
-                    pause: PAUSES.0,
-                    steady: Steady::new(now, Instant::now()),
-                    keep: Instant::now(),
-                    told_unreadable: false,
-                    told_moved: false,
+                let run = || {
+                    let sink = Sink {
+                        steady: Steady::new(taken.now(), Instant::now()),
+                        store: taken.clone(),
+                        spool,
+                        reader,
+                        counters,
+                        orders: given.clone(),
+                        placed: false,
+                        trouble: None,
+                        pause: PAUSES.0,
+                        keep: Instant::now(),
+                        told_unreadable: false,
+                        told_moved: false,
+                    };
+                    sink.run();
+                };
+                // What a panic leaves in the store can be used: see `locked`.
+                if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                    tracing::error!(
+                        "visits are stored no more, by a fault of parvis: they wait in the spool \
+                         until it is started anew"
+                    );
+                    told.failed("its thread ended by a fault of parvis");
+                    // Until then it tells what it has, and days can be deleted.
+                    given.wait();
                 }
-                .run();
+                *locked(&given.over) = true;
+                taken.retire();
             })?;
         Ok(StoreSink {
             store,
@@ -100,27 +125,44 @@ impl StoreSink {
     }
 
     /// Takes what is in the spool, for at most `patience`, and ends the thread. What is left stays
-    /// in the spool. The store can still be asked, but another one may write to its file.
+    /// in the spool. The store can still be asked, but another one may write to its file. A thread
+    /// that hangs in the kernel, because its disk does not answer, is left behind 10 s later.
     pub fn end(&self, patience: Duration) {
+        self.end_within(patience, STUCK);
+    }
+
+    pub(super) fn end_within(&self, patience: Duration, stuck: Duration) {
         let Some(thread) = locked(&self.thread).take() else {
             return;
         };
-        let until = Instant::now().checked_add(patience);
-        *locked(&self.orders.end) = Some(until.unwrap_or_else(Instant::now));
+        let began = Instant::now();
+        let until = began.checked_add(patience).unwrap_or(began);
+        let at_last = until.checked_add(stuck).unwrap_or(until);
+        *locked(&self.orders.end) = Some(until);
         self.orders.given.notify_all();
-        while !thread.is_finished() && until.is_some_and(|until| Instant::now() < until) {
-            std::thread::sleep(LOOK_END);
-        }
-        // It looks at the time between batches. What takes longer (counting a day again) is broken
-        // off: SQLite takes back what was not committed.
         while !thread.is_finished() {
-            self.store.interrupt();
+            let now = Instant::now();
+            if now >= at_last {
+                tracing::error!(
+                    file = %self.store.path().display(),
+                    "the thread that stores visits does not end: does the disk answer? It is left \
+                     behind; what it had not stored stays in the spool"
+                );
+                return;
+            }
+            // It looks at the time between batches. What takes longer (counting a day again) is
+            // broken off: SQLite takes back what was not committed.
+            if now >= until {
+                let over = locked(&self.orders.over);
+                if !*over {
+                    self.store.interrupt();
+                }
+            }
             std::thread::sleep(LOOK_END);
         }
         if thread.join().is_err() {
             tracing::error!("the thread that stores visits ended by a fault of parvis");
         }
-        self.store.retire();
     }
 }
 

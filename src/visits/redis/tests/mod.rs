@@ -1,5 +1,7 @@
 //! Against a real redis-server (Debian: `apt install redis-server`).
 
+mod copies;
+mod full;
 mod server;
 mod stops;
 mod troubles;
@@ -77,9 +79,18 @@ fn spool(server: &Server) -> Arc<Spool> {
 }
 
 fn start(spool: &Arc<Spool>, policy: RedisPolicy) -> (RedisSink, SinkCounters) {
+    start_absent(spool, policy, room::ABSENT)
+}
+
+/// A sink for which a list without a consumer is one after `absent`.
+fn start_absent(
+    spool: &Arc<Spool>,
+    policy: RedisPolicy,
+    absent: Duration,
+) -> (RedisSink, SinkCounters) {
     let counters = SinkCounters::default();
     let limit = Duration::from_millis(500);
-    let sink = RedisSink::begin(spool.clone(), policy, counters.clone(), limit).unwrap();
+    let sink = RedisSink::begin(spool.clone(), policy, counters.clone(), limit, absent).unwrap();
     (sink, counters)
 }
 
@@ -120,9 +131,12 @@ fn the_newest_are_kept() {
     let server = Server::start(&[]);
     let spool = spool(&server);
     append(&spool, 0..5_000);
-    let (sink, _) = start(&spool, policy(&server, 100, ListMode::List));
+    let policy = policy(&server, 100, ListMode::List);
+    let (sink, counters) = start_absent(&spool, policy, Duration::ZERO);
     sink.end(LONG);
     assert_eq!(numbers(&server.list(LIST)), sequence(4_900..5_000));
+    assert_eq!((counters.delivered(), counters.trimmed()), (5_000, 4_900));
+    assert_eq!((waiting(&spool), counters.length()), (0, Some(100)));
 }
 
 #[test]
@@ -178,6 +192,17 @@ fn a_server_that_is_away_does_not_hold_up_the_end() {
     let (sink, _) = start(&spool, policy);
     sink.end(LONG);
     assert_eq!(numbers(&server.list(LIST)), sequence(0..100));
+}
+
+#[test]
+fn a_thread_that_panics_is_told_of() {
+    let counters = SinkCounters::default();
+    guarded(&counters, || {});
+    assert!(counters.is_up());
+    guarded(&counters, || panic!("a fault"));
+    assert!(!counters.is_up());
+    let error = counters.error().unwrap();
+    assert_eq!(error, "its thread ended by a fault of parvis");
 }
 
 #[test]

@@ -121,6 +121,28 @@ fn a_process_that_was_killed_before_it_noted_the_answer() {
 }
 
 #[test]
+fn a_process_that_was_killed_at_the_begin_of_a_segment() {
+    let server = Server::start(&[]);
+    let cursor = server.directory().join("spool/redis.cursor");
+    let policy = policy(&server, 100_000, ListMode::List);
+    // What it finds is not written on in: each start begins a segment.
+    for first in [0, 100, 200] {
+        let spool = spool(&server);
+        append(&spool, first..first + 100);
+        let before = std::fs::read(&cursor).unwrap();
+        let (sink, _) = start(&spool, policy.clone());
+        let other = spool.reader("store");
+        sink.end(LONG);
+        drop((spool, other));
+        std::fs::write(&cursor, before).unwrap();
+        let spool = self::spool(&server);
+        let (sink, _) = start(&spool, policy.clone());
+        sink.end(LONG);
+        assert_eq!(numbers(&server.list(LIST)), sequence(0..first + 100));
+    }
+}
+
+#[test]
 fn a_server_that_forgot_its_marker() {
     let server = Server::start(&[]);
     let spool = spool(&server);
@@ -129,7 +151,7 @@ fn a_server_that_forgot_its_marker() {
         append(&spool, round * 100..round * 100 + 100);
         let (sink, _) = start(&spool, policy.clone());
         sink.end(LONG);
-        let marker = marker::key(LIST, spool.id());
+        let marker = marker::key(LIST, spool.id(), &marker::machine());
         match round {
             0 => drop(server.run::<i64>(&format!("DEL {marker}"))),
             _ => drop(server.run::<String>(&format!("SET {marker} 1:28"))),
@@ -143,7 +165,7 @@ fn of_two_transactions_from_one_place_one_is_refused() {
     let server = Server::start(&[]);
     let spool = spool(&server);
     let policy = policy(&server, 100_000, ListMode::List);
-    let marker = marker::key(LIST, spool.id());
+    let marker = marker::key(LIST, spool.id(), &marker::machine());
     append(&spool, 0..10);
     let mut reader = spool.reader(NAME);
     let short = reader.read(1_000).unwrap();
@@ -154,10 +176,10 @@ fn of_two_transactions_from_one_place_one_is_refused() {
     let (mut second, also) = Connection::open(&policy, &marker, limit).unwrap();
     assert_eq!((none, also), (None, None));
     let mut commands = Commands::default();
-    commands.pack(&short, &policy, &marker);
+    commands.pack(&short, &policy, &marker, false);
     let outcome = first.exchange(&commands, &marker, short.start).unwrap();
     assert!(matches!(outcome, Outcome::Applied(n) if n == short.count as u64));
-    commands.pack(&long, &policy, &marker);
+    commands.pack(&long, &policy, &marker, false);
     let refused = second.exchange(&commands, &marker, long.start).unwrap();
     let Outcome::Refused(Some(place)) = refused else {
         panic!("{refused:?}")
@@ -165,7 +187,7 @@ fn of_two_transactions_from_one_place_one_is_refused() {
     assert_eq!(place, short.end);
     reader.set(place);
     let rest = reader.read(100_000).unwrap();
-    commands.pack(&rest, &policy, &marker);
+    commands.pack(&rest, &policy, &marker, false);
     assert!(matches!(
         second.exchange(&commands, &marker, rest.start),
         Ok(Outcome::Applied(10))

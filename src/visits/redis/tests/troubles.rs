@@ -54,7 +54,10 @@ fn a_marker_is_set_back_when_the_list_took_nothing() {
     let (sink, counters) = start(&spool, policy.clone());
     until("it was tried", || counters.failures() > 0);
     sink.end(Duration::ZERO);
-    let marker: String = server.run(&format!("GET {}", marker::key(LIST, spool.id())));
+    let marker: String = server.run(&format!(
+        "GET {}",
+        marker::key(LIST, spool.id(), &marker::machine())
+    ));
     let place = marker::parse(marker.as_bytes()).unwrap();
     assert_eq!(place, spool.reader(NAME).position());
     let _: i64 = server.run(&format!("DEL {LIST}"));

@@ -143,3 +143,29 @@ fn unknown_files_are_left_alone() {
     );
     assert!(!scratch.0.join("0000000000000002.segment").exists());
 }
+
+#[test]
+fn what_all_sinks_have_taken_does_not_stay_on_the_disk() {
+    let scratch = Scratch::new();
+    let spool = open(&scratch.0);
+    let (mut one, mut other) = (spool.reader("store"), spool.reader("redis"));
+    append(&spool, 0..10, 100);
+    take(&mut one, 1 << 20);
+    let gone = || {
+        locked(&spool.log).let_go(0);
+        spool.counts().bytes == 0
+    };
+    assert!(!gone());
+    take(&mut other, 1 << 20);
+    assert!(gone());
+    let files = std::fs::read_dir(&scratch.0).unwrap();
+    let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert!(names.all(|name| !name.ends_with(".segment")));
+    append(&spool, 10..20, 100);
+    assert_eq!(take(&mut one, 1 << 20), sequence(10..20));
+    drop((one, other, spool));
+    // A new start goes on there.
+    let spool = open(&scratch.0);
+    let mut other = spool.reader("redis");
+    assert_eq!(take(&mut other, 1 << 20), sequence(10..20));
+}

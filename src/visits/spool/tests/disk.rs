@@ -54,6 +54,7 @@ fn a_full_disk_loses_nothing_that_fits_into_memory() {
     assert!(reader.wait(Duration::from_secs(60)));
     append(&spool, 60_300..60_400, 1_000);
     while spool.counts().held > 0 {
+        spool.tend();
         std::thread::yield_now();
     }
     let after = take(&mut reader, 1 << 20);

@@ -19,6 +19,15 @@ use std::collections::BTreeMap;
 /// Microseconds in an hour.
 const HOUR: i64 = 3_600_000_000;
 
+/// Why nobody can be asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nobody {
+    /// There is no such site: the names of those that there are.
+    Unknown(Vec<String>),
+    /// The store cannot tell which sites there are.
+    Trouble(Trouble),
+}
+
 /// Whom a question is about, and when it was asked.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -37,16 +46,17 @@ impl Scope {
     /// One site or all.
     ///
     /// # Errors
-    /// There is no such site: the names of those that there are.
-    pub fn new(history: &dyn History, site: Option<&str>, now: i64) -> Result<Scope, Vec<String>> {
+    /// There is no such site, or the store cannot tell.
+    pub fn new(history: &dyn History, site: Option<&str>, now: i64) -> Result<Scope, Nobody> {
         // A clock that is wrong by ages is no reason to count beyond the calendar: 1970 to about
         // 8900.
         let now = now.clamp(0, 220_000_000_000_000_000);
-        let mut sites = history.sites();
+        let mut sites = history.sites().map_err(Nobody::Trouble)?;
         sites.sort_by(|(a, _), (b, _)| a.cmp(b));
         if let Some(site) = site {
             if !sites.iter().any(|(name, _)| name == site) {
-                return Err(sites.into_iter().map(|(name, _)| name).collect());
+                let names = sites.into_iter().map(|(name, _)| name);
+                return Err(Nobody::Unknown(names.collect()));
             }
             sites.retain(|(name, _)| name == site);
         }
@@ -69,6 +79,15 @@ impl Scope {
         self.sites.iter().map(|(_, zone)| zone.name())
     }
 
+    /// Up to which date of its own a site is asked for what is up to `to`: where zones differ, a site
+    /// may be a day ahead, and what its visitors see now belongs to today all the same.
+    fn until(&self, zone: &Zone, to: Date) -> Date {
+        match to < self.today {
+            true => to,
+            false => to.max(zone.place(self.now).0),
+        }
+    }
+
     /// The numbers of each date that has any, both ends of the range included.
     fn days(
         &self,
@@ -77,17 +96,19 @@ impl Scope {
         (from, to): (Date, Date),
     ) -> Result<BTreeMap<Date, Numbers>, Trouble> {
         let mut days: BTreeMap<Date, Numbers> = BTreeMap::new();
-        for (site, _) in &self.sites {
+        for (site, zone) in &self.sites {
+            let until = self.until(zone, to);
             if filter.is_open() {
-                for (date, totals) in history.totals(site, from, to)? {
-                    days.entry(date).or_default().add(filter, totals);
+                for (date, totals) in history.totals(site, from, until)? {
+                    days.entry(date.min(to)).or_default().add(filter, totals);
                 }
                 continue;
             }
             let mut add = |date: Date, tally: &Tally| {
-                days.entry(date).or_default().split.add_all(tally.split());
+                let numbers = days.entry(date.min(to)).or_default();
+                numbers.split.add_all(tally.split());
             };
-            each_day(history, site, (from, to), filter, By::Nothing, &mut add)?;
+            each_day(history, site, (from, until), filter, By::Nothing, &mut add)?;
         }
         Ok(days)
     }

@@ -130,7 +130,7 @@ pub fn overview(
     let so_far = scope.yesterday_so_far(history, filter)?.sum();
     let since = scope.now.saturating_sub(LIVE_MINUTES * MINUTE);
     let (guests, views) = history.recent(scope.site.as_deref(), since);
-    let mut sites: Vec<String> = history.sites().into_iter().map(|(name, _)| name).collect();
+    let mut sites: Vec<String> = history.sites()?.into_iter().map(|(name, _)| name).collect();
     sites.sort();
     Ok(Overview {
         site: scope.site.clone(),

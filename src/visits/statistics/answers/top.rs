@@ -85,8 +85,9 @@ pub fn top(
 ) -> Result<Top, Trouble> {
     let (from, to) = (scope.today.plus(1 - days), scope.today);
     let mut tally = Tally::new(subject.by());
-    for (site, _) in &scope.sites {
-        all_days(history, site, (from, to), filter, &mut tally)?;
+    for (site, zone) in &scope.sites {
+        let until = scope.until(zone, to);
+        all_days(history, site, (from, until), filter, &mut tally)?;
     }
     let is_listed = |name: &str| subject != Subject::Referrers || name != INTERNAL;
     let mut list: Vec<(&str, Counts)> = tally.names().filter(|(n, _)| is_listed(n)).collect();

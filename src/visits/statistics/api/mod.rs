@@ -7,7 +7,7 @@ mod parameters;
 mod question;
 mod refusal;
 
-use super::answers::{Scope, chart, overview, top};
+use super::answers::{Nobody, Scope, chart, overview, top};
 use super::{History, Trouble};
 use foldhash::quality::RandomState;
 use question::Question;
@@ -107,15 +107,20 @@ impl Desk {
     /// Answers a request. It may take as long as the store does to read its days: not for a
     /// thread that serves other requests meanwhile.
     pub fn answer(&self, asked: &Asked<'_>) -> Reply {
-        self.find(asked)
-            .unwrap_or_else(|refusal| refusal.reply(&question::paths()))
+        self.find(asked).unwrap_or_else(|refusal| {
+            let paths = question::paths(asked.only_site.is_some());
+            refusal.reply(&paths, asked.only_site.is_some())
+        })
     }
 
     fn find(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
         let history = &*self.history;
         let (question, site) = question::read(asked)?;
         match question {
-            Question::Endpoints => return Ok(Reply::new(200, &question::list())),
+            Question::Endpoints => {
+                let list = question::list(asked.only_site.is_some());
+                return Ok(Reply::new(200, &list));
+            }
             Question::ClearCache => {
                 history.forget_cache();
                 self.forget();
@@ -123,14 +128,17 @@ impl Desk {
             }
             _ => {}
         }
-        let scope = Scope::new(history, site.as_deref(), asked.now).map_err(|sites| {
-            let allowed = match sites.as_slice() {
+        let scope = Scope::new(history, site.as_deref(), asked.now).map_err(|nobody| {
+            let allowed = match nobody {
+                Nobody::Trouble(trouble) => return Refusal::from(trouble),
                 // Whoever may ask about one site only is not told of others.
-                _ if asked.only_site.is_some() => {
+                Nobody::Unknown(_) if asked.only_site.is_some() => {
                     "nothing: this site records no visits".to_string()
                 }
-                [] => "nothing: no site records visits".to_string(),
-                sites => format!("one of: {}", sites.join(", ")),
+                Nobody::Unknown(sites) if sites.is_empty() => {
+                    "nothing: no site records visits".to_string()
+                }
+                Nobody::Unknown(sites) => format!("one of: {}", sites.join(", ")),
             };
             Refusal::value("site", site.as_deref().unwrap_or_default(), allowed)
         })?;
@@ -256,7 +264,7 @@ fn made(
             Reply::new(200, &top)
         }
         Question::Endpoints | Question::ClearCache | Question::Delete(_) => {
-            Reply::new(200, &question::list())
+            Reply::new(200, &question::list(only_site.is_some()))
         }
     })
 }

@@ -33,6 +33,7 @@ struct Endpoint {
 }
 
 const READ: &str = "GET, HEAD";
+const CLEAR_CACHE: &str = "/clear-cache/";
 const PAGED: &[&str] = &["days", "limit", "offset"];
 
 const fn top(path: &'static str, tells: &'static str) -> Endpoint {
@@ -45,7 +46,7 @@ const fn top(path: &'static str, tells: &'static str) -> Endpoint {
     }
 }
 
-const ENDPOINTS: [Endpoint; 11] = [
+static ENDPOINTS: [Endpoint; 11] = [
     Endpoint {
         path: "/",
         allow: READ,
@@ -77,7 +78,7 @@ const ENDPOINTS: [Endpoint; 11] = [
     top("/browsers/", "browsers, most views first"),
     top("/os/", "systems, most views first"),
     Endpoint {
-        path: "/clear-cache/",
+        path: CLEAR_CACHE,
         allow: "POST",
         takes: &[],
         has_filters: false,
@@ -99,14 +100,20 @@ impl Endpoint {
     }
 }
 
-/// The paths that there are.
-pub fn paths() -> [&'static str; ENDPOINTS.len()] {
-    ENDPOINTS.each_ref().map(|endpoint| endpoint.path)
+/// The paths that there are; `only_read`: for those who may not change anything.
+fn endpoints(only_read: bool) -> impl Iterator<Item = &'static Endpoint> {
+    let all = ENDPOINTS.iter();
+    all.filter(move |endpoint| !only_read || endpoint.allow == READ)
+}
+
+/// The paths that there are, of all or of those that only read.
+pub fn paths(only_read: bool) -> Vec<&'static str> {
+    endpoints(only_read).map(|endpoint| endpoint.path).collect()
 }
 
 /// What can be asked, with the parameters and what they may be.
-pub fn list() -> serde_json::Value {
-    let endpoints = ENDPOINTS.each_ref().map(|endpoint| {
+pub fn list(only_read: bool) -> serde_json::Value {
+    let endpoints = endpoints(only_read).map(|endpoint| {
         let parameters = endpoint.known().into_iter();
         let parameters = parameters.map(|name| (name.to_string(), allowed(name).into()));
         let parameters: serde_json::Map<String, serde_json::Value> = parameters.collect();
@@ -117,6 +124,7 @@ pub fn list() -> serde_json::Value {
             "parameters": parameters,
         })
     });
+    let endpoints: Vec<serde_json::Value> = endpoints.collect();
     serde_json::json!({ "endpoints": endpoints })
 }
 
@@ -157,6 +165,10 @@ pub fn read(asked: &Asked<'_>) -> Result<Read, Refusal> {
         let path = crate::visits::visit::cut(asked.path, 200);
         return Err(Refusal::Path(path.to_string()));
     };
+    // What is remembered is remembered for all sites.
+    if asked.only_site.is_some() && endpoint.path == CLEAR_CACHE {
+        return Err(Refusal::Method(READ));
+    }
     if !endpoint
         .allow
         .split(", ")
@@ -179,7 +191,7 @@ fn question(path: &str, parameters: &Parameters) -> Result<Question, Refusal> {
     let subject = match path {
         "/overview/" => return Ok(Question::Overview(parameters.filter()?)),
         "/chart/" => return chart(parameters),
-        "/clear-cache/" => return Ok(Question::ClearCache),
+        CLEAR_CACHE => return Ok(Question::ClearCache),
         "/visits/" => return before(parameters).map(Question::Delete),
         "/top-pages/" => Subject::Pages,
         "/top-countries/" => Subject::Countries,

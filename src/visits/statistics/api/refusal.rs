@@ -36,8 +36,9 @@ impl Refusal {
         }
     }
 
-    /// The answer that says so. `endpoints` are the paths that there are.
-    pub fn reply(&self, endpoints: &[&str]) -> Reply {
+    /// The answer that says so. `endpoints` are the paths that there are; to a `stranger`, who may
+    /// ask but is not the operator, the machine's files are not named.
+    pub fn reply(&self, endpoints: &[&str], stranger: bool) -> Reply {
         let error = |status: u16, body: Value| Reply::new(status, &body);
         match self {
             Refusal::Parameter {
@@ -56,6 +57,10 @@ impl Refusal {
                 allow: Some(allow),
                 ..error(405, json!({ "error": format!("this path is for {allow}") }))
             },
+            Refusal::Trouble(_) if stranger => {
+                let text = "the numbers cannot be read just now";
+                error(503, json!({ "error": text }))
+            }
             Refusal::Trouble(text) => error(503, json!({ "error": text })),
         }
     }

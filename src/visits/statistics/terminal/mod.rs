@@ -4,8 +4,8 @@ mod chart;
 mod paint;
 
 use super::answers::{
-    Change, Chart, Overview, Pair, Period as Points, Scope, Span, Subject, Top, chart as ask_chart,
-    overview, top,
+    Change, Chart, Nobody, Overview, Pair, Period as Points, Scope, Span, Subject, Top,
+    chart as ask_chart, overview, top,
 };
 use super::{Filter, History, Trouble};
 use paint::{Ink, Text, bar, fitted, number, shown};
@@ -72,11 +72,12 @@ impl Report {
     /// # Errors
     /// The store cannot tell, or there is no such site.
     pub fn ask(history: &dyn History, wanted: &Wanted<'_>) -> Result<Report, Trouble> {
-        let scope = Scope::new(history, wanted.site, wanted.now).map_err(|sites| {
+        let scope = Scope::new(history, wanted.site, wanted.now).map_err(|nobody| {
             let site = wanted.site.unwrap_or_default();
-            let sites = match sites.as_slice() {
-                [] => "none does".to_string(),
-                sites => format!("these do: {}", sites.join(", ")),
+            let sites = match nobody {
+                Nobody::Trouble(trouble) => return trouble,
+                Nobody::Unknown(sites) if sites.is_empty() => "none does".to_string(),
+                Nobody::Unknown(sites) => format!("these do: {}", sites.join(", ")),
             };
             Trouble(format!("no site {site:?} records visits; {sites}"))
         })?;
@@ -113,7 +114,22 @@ impl Report {
 /// The store cannot tell, or there is no such site.
 pub fn json(history: &dyn History, wanted: &Wanted<'_>) -> Result<String, Trouble> {
     let report = Report::ask(history, wanted)?;
-    serde_json::to_string_pretty(&report).map_err(|error| Trouble(error.to_string()))
+    let text = serde_json::to_string_pretty(&report);
+    text.map(|text| without_controls(&text))
+        .map_err(|error| Trouble(error.to_string()))
+}
+
+/// JSON escapes the controls of ASCII; those above, which some terminals obey, it need not. They
+/// stand in its texts only.
+fn without_controls(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for char in json.chars() {
+        match char {
+            '\u{7f}'..='\u{9f}' => out.push_str(&format!("\\u{:04x}", u32::from(char))),
+            _ => out.push(char),
+        }
+    }
+    out
 }
 
 /// Columns that are needed for anything to be recognised.

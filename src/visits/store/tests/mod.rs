@@ -2,6 +2,7 @@
 
 mod counting;
 mod deleting;
+mod ending;
 mod killed;
 mod reading;
 mod sinking;

@@ -15,6 +15,7 @@ fn another_process_tells_the_same() {
     let other = Store::read_only(&bench.policy.path, &BTreeMap::new()).unwrap();
     assert_eq!(told(&other, "shop"), bench.told());
     assert_eq!(other.sites(), bench.store().sites());
+    assert_eq!(other.sites().unwrap().len(), 1);
     // It does not write.
     let refused = other.delete_before(None, TODAY).unwrap_err();
     assert!(refused.0.contains("only read here"), "{refused}");

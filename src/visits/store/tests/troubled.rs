@@ -4,6 +4,7 @@ use super::sinking::{append, spool, wait_for};
 use super::*;
 use crate::visits::sink::SinkCounters;
 use crate::visits::spool::Spool;
+use crate::visits::statistics::api::{Asked, Desk};
 use crate::visits::store::trouble::Kind;
 use crate::visits::store::{StoreSink, schema};
 use std::os::unix::fs::PermissionsExt;
@@ -179,6 +180,30 @@ fn a_page_of_zeros_is_told_and_the_file_replaced() {
         bytes[(page - 1) * 8192..page * 8192].fill(0);
     });
     mended(bench);
+}
+
+#[test]
+fn who_asks_for_the_numbers_of_a_damaged_file_is_not_told_that_there_are_none() {
+    let mut bench = filled();
+    let path = bench.policy.path.clone();
+    broken(&mut bench, |bytes| bytes[8192..].fill(0x5a));
+    bench.restart();
+    let store = bench.shared();
+    let damaged = |text: &str| assert!(text.contains("is damaged ("), "{text}");
+    damaged(&store.sites().unwrap_err().0);
+    let desk = Desk::new(store);
+    let reply = desk.answer(&Asked {
+        method: "GET",
+        path: "/overview/",
+        query: "",
+        if_none_match: None,
+        only_site: None,
+        now: NOON,
+    });
+    assert_eq!(reply.status, 503);
+    damaged(&String::from_utf8(reply.body).unwrap());
+    let other = Store::read_only(&path, &BTreeMap::new());
+    damaged(&other.map(|_| ()).unwrap_err().0);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::visits::statistics::{Date, Fact};
 use crate::visits::visit::{Device, Source};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 #[test]
 fn every_wrong_parameter_is_named_with_what_is_allowed() {
@@ -443,6 +444,28 @@ fn a_site_is_told_only_about_itself() {
 }
 
 #[test]
+fn who_may_ask_about_one_site_changes_nothing() {
+    let memory = memory();
+    let desk = desk_of(&memory);
+    let ask = |method, path| {
+        desk.answer(&Asked {
+            method,
+            only_site: Some("shop"),
+            ..get(path, "", at(NOW))
+        })
+    };
+    for method in ["POST", "GET", "DELETE"] {
+        let reply = ask(method, "/clear-cache/");
+        assert_eq!((reply.status, reply.allow), (405, Some("GET, HEAD")));
+    }
+    assert_eq!(memory.forgotten.load(Ordering::Relaxed), 0);
+    for list in [ask("GET", "/"), ask("GET", "/x/")] {
+        assert_eq!(json(&list)["endpoints"].as_array().unwrap().len(), 9);
+        assert!(!String::from_utf8(list.body).unwrap().contains("clear"));
+    }
+}
+
+#[test]
 fn a_store_in_trouble_says_so() {
     let memory = memory();
     let desk = desk_of(&memory);
@@ -454,6 +477,16 @@ fn a_store_in_trouble_says_so() {
             json(&reply),
             json!({ "error": "/var/lib/visits.db is locked" })
         );
+    }
+    for path in ["/overview/", "/chart/", "/os/"] {
+        let asked = Asked {
+            only_site: Some("shop"),
+            ..get(path, "", at(NOW))
+        };
+        let reply = desk.answer(&asked);
+        assert_eq!((reply.status, reply.etag.clone()), (503, None));
+        let wanted = json!({ "error": "the numbers cannot be read just now" });
+        assert_eq!(json(&reply), wanted);
     }
     let delete = Asked {
         method: "DELETE",

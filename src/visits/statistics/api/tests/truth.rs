@@ -41,15 +41,22 @@ impl Truth {
         } else {
             Zone::utc()
         };
+        let today = zone.place(now).0;
         let mut visits = Vec::new();
         for site in &sites {
+            // Where it is a day later already, that is today too.
+            let ahead = site.zone.place(now).0;
             let mut seen = HashSet::new();
             for placed in &site.visits {
                 let (fact, date) = (&placed.fact, placed.date);
                 let start = site.zone.start(date) + i64::from(fact.hour) * 3_600_000_000;
                 let mut first = |what: String| !fact.partial && seen.insert(what);
+                let counted = if date <= ahead { date.min(today) } else { date };
                 visits.push(Seen {
-                    placed: *placed,
+                    placed: Placed {
+                        date: counted,
+                        ..*placed
+                    },
                     day: first(format!("{date} {}", fact.visitor)),
                     hour: first(format!("{date} {} {}h", fact.visitor, fact.hour)),
                     page: first(format!("{date} {} {}", fact.visitor, fact.page)),
@@ -59,7 +66,7 @@ impl Truth {
         }
         Truth {
             visits,
-            today: zone.place(now).0,
+            today,
             zone,
             zones: sites.iter().map(|site| site.zone.clone()).collect(),
             now,
@@ -138,7 +145,12 @@ impl Truth {
         let (memory, site) = history;
         use crate::visits::statistics::History;
         let (guests, views) = memory.recent(site, self.now - 300_000_000);
-        let mut sites: Vec<String> = memory.sites().into_iter().map(|(name, _)| name).collect();
+        let mut sites: Vec<String> = memory
+            .sites()
+            .unwrap()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         sites.sort();
         json!({
             "site": site, "sites": sites, "time_zone": self.zone.name(),
@@ -308,6 +320,10 @@ fn every_answer_is_what_the_visits_say() {
         (
             ["Asia/Kolkata", "America/Los_Angeles"],
             "2026-03-09T10:00:00Z",
+        ),
+        (
+            ["Pacific/Kiritimati", "America/Los_Angeles"],
+            "2026-11-21T12:30:00Z",
         ),
     ] {
         let now = at(now);
