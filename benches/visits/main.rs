@@ -4,9 +4,11 @@
 //! cargo bench --bench visits                  all parts
 //! cargo bench --bench visits -- queue         100,000 visits a second for ten seconds
 //! cargo bench --bench visits -- enrich        what the worker does with one visit
+//! cargo bench --bench visits -- store         questions about 10 million visits
 //! ```
 //!
-//! `queue` needs redis-server, and room in memory for a million visits in a list, 1 GiB. What
+//! `store` takes two minutes and 4 GiB in the temporary folder; PARVIS_BENCH_VISITS gives another
+//! number of visits. `queue` needs redis-server, and room in memory for a million visits in a list, 1 GiB. What
 //! recording costs a running server is measured by `benches/versus/run --rows visits`.
 //!
 //! Exit status: 0 all bars held, 1 a bar was missed, 2 something did not work.
@@ -15,6 +17,7 @@ mod enrich;
 mod queue;
 mod recording;
 mod redis;
+mod store;
 mod table;
 mod traffic;
 mod usage;
@@ -29,7 +32,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A part: its name, and what measures it.
 type Part = (&'static str, fn(&mut Table) -> Result<(), String>);
 
-const PARTS: [Part; 2] = [("enrich", enrich::measure), ("queue", queue::measure)];
+const PARTS: [Part; 3] = [
+    ("enrich", enrich::measure),
+    ("queue", queue::measure),
+    ("store", store::measure),
+];
 
 fn main() -> ExitCode {
     // cargo adds `--bench`.

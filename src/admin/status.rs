@@ -2,6 +2,7 @@
 
 use super::reload::{LastLoad, Reloader};
 use crate::edge::{Action, Edge};
+use crate::observe::SinkFigures;
 use crate::proxy::Running;
 use crate::visits::VisitsStatus;
 use serde::Serialize;
@@ -187,10 +188,14 @@ pub fn note_gauges(running: &Running) {
         for sink in &visits.sinks {
             metrics.visits_sink(
                 sink.name,
-                sink.up,
-                sink.waiting,
-                sink.delivered,
-                sink.failures,
+                &SinkFigures {
+                    up: sink.up,
+                    waiting: sink.waiting,
+                    delivered: sink.delivered,
+                    failures: sink.failures,
+                    trimmed: sink.trimmed,
+                    length: sink.length,
+                },
             );
         }
     }

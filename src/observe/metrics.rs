@@ -67,6 +67,8 @@ pub struct Metrics {
     visits_delivered: IntCounterVec,
     visits_failures: IntCounterVec,
     visits_up: IntGaugeVec,
+    visits_trimmed: IntCounterVec,
+    visits_length: IntGaugeVec,
 }
 
 impl Metrics {
@@ -205,6 +207,16 @@ impl Metrics {
                 "Deliveries that failed and were tried again.",
                 &["sink"],
             )?,
+            visits_trimmed: keep.counters(
+                "parvis_visits_trimmed_total",
+                "Visits that went out of Redis's list because it was full and nobody took them.",
+                &["sink"],
+            )?,
+            visits_length: keep.gauges(
+                "parvis_visits_list_length",
+                "How long Redis's list was when it was last seen.",
+                &["sink"],
+            )?,
             visits_up: keep.gauges(
                 "parvis_visits_sink_up",
                 "1 when the database (store) or Redis took what it was given last, 0 when not.",
@@ -269,19 +281,32 @@ impl Metrics {
     }
 
     /// Notes how a sink of visits fares.
-    pub fn visits_sink(&self, sink: &str, up: bool, waiting: u64, delivered: u64, failures: u64) {
+    pub fn visits_sink(&self, sink: &str, figures: &SinkFigures) {
         let label = &[sink];
-        self.visits_up.with_label_values(label).set(i64::from(up));
-        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
-        self.visits_waiting.with_label_values(label).set(waiting);
-        raise(&self.visits_delivered.with_label_values(label), delivered);
-        raise(&self.visits_failures.with_label_values(label), failures);
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let up = i64::from(figures.up);
+        self.visits_up.with_label_values(label).set(up);
+        let waiting = self.visits_waiting.with_label_values(label);
+        waiting.set(whole(figures.waiting));
+        if let Some(length) = figures.length {
+            self.visits_length
+                .with_label_values(label)
+                .set(whole(length));
+        }
+        for (counter, number) in [
+            (&self.visits_delivered, figures.delivered),
+            (&self.visits_failures, figures.failures),
+            (&self.visits_trimmed, figures.trimmed),
+        ] {
+            raise(&counter.with_label_values(label), number);
+        }
     }
 
     /// Forgets the sinks that there were; their counts stay.
     pub fn forget_sinks(&self) {
         self.visits_up.reset();
         self.visits_waiting.reset();
+        self.visits_length.reset();
     }
 
     /// Notes how many visits were lost so far.
@@ -300,6 +325,23 @@ impl Metrics {
             counter.inc();
         }
     }
+}
+
+/// How a sink of visits fares.
+#[derive(Debug, Clone, Copy)]
+pub struct SinkFigures {
+    /// Whether it takes visits.
+    pub up: bool,
+    /// Visits that wait for it.
+    pub waiting: u64,
+    /// Visits that it has taken.
+    pub delivered: u64,
+    /// Deliveries that failed.
+    pub failures: u64,
+    /// Visits that went out of its list.
+    pub trimmed: u64,
+    /// How long its list is.
+    pub length: Option<u64>,
 }
 
 /// Raises a counter to what was counted elsewhere. What is counted anew begins at the start again,

@@ -13,5 +13,5 @@ mod trace;
 
 pub use access::Entry;
 pub use logbook::{FLUSH_EVERY, Logbook, open_file};
-pub use metrics::{Counted, Held, Metrics, OpenConnection, RouteMetrics};
+pub use metrics::{Counted, Held, Metrics, OpenConnection, RouteMetrics, SinkFigures};
 pub use trace::{Verbosity, start};

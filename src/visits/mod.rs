@@ -15,7 +15,7 @@
 //! up or written there. The spool is what survives: a sink that is away, slow or killed goes on
 //! where it was, and neither loses a visit nor has one twice.
 
-mod address;
+pub mod address;
 mod agent;
 mod enrich;
 pub mod geo;
@@ -27,11 +27,11 @@ mod recorder;
 pub mod redis;
 pub mod settings;
 mod sighting;
-mod sink;
-mod spool;
+pub mod sink;
+pub mod spool;
 pub mod statistics;
 pub mod store;
-mod visit;
+pub mod visit;
 mod visitor;
 mod watching;
 mod worker;

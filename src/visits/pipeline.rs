@@ -153,7 +153,7 @@ impl Pipeline {
             tracing::warn!(
                 waiting,
                 spool_bytes,
-                "visits wait to be delivered: is the database's disk or Redis away?"
+                "visits wait to be delivered: is the database's disk or Redis away, or its list full?"
             );
         } else if waiting <= self.policy.warn_at / 2 && self.warned {
             self.warned = false;

@@ -45,6 +45,11 @@ pub struct SinkStatus {
     pub failures: u64,
     /// Visits that wait for it.
     pub waiting: u64,
+    /// Visits that went out of Redis's list because nobody took them.
+    pub trimmed: u64,
+    /// How long Redis's list was when it was last seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
     /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -75,6 +80,8 @@ impl Watching {
                     delivered: counters.delivered(),
                     failures: counters.failures(),
                     waiting: waiting(name),
+                    trimmed: counters.trimmed(),
+                    length: counters.length(),
                     error: counters.error(),
                 })
                 .collect(),

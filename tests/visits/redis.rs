@@ -186,7 +186,7 @@ fn a_parvis_ends_although_redis_is_frozen() {
 }
 
 #[test]
-fn a_kept_number_is_what_is_left_of_a_list() {
+fn a_full_list_is_waited_for_and_nothing_is_lost() {
     let redis = Redis::start();
     let app = app();
     let parvis = Parvis::start(&to_redis(&app, &redis, "keep = 100"));
@@ -194,12 +194,23 @@ fn a_kept_number_is_what_is_left_of_a_list() {
     for page in 0..250 {
         view(&mut client, &format!("/{page}"), "");
     }
-    until("the last one is there", || {
-        let list = redis.list(LIST);
-        (list.last()?["path"] == "/249").then_some(())
-    });
-    let expected: Vec<String> = (150..250).map(|page| format!("/{page}")).collect();
-    assert_eq!(paths(&redis.list(LIST)), expected);
+    for (from, to) in [(0, 100), (100, 200), (200, 250)] {
+        let expected: Vec<String> = (from..to).map(|page| format!("/{page}")).collect();
+        until("as many as may be are there", || {
+            (paths(&redis.list(LIST)) == expected).then_some(())
+        });
+        let waiting = || parvis.metric("parvis_visits_waiting{sink=\"redis\"}");
+        until("the others wait", || {
+            (waiting() == f64::from(250 - to)).then_some(())
+        });
+        assert_eq!(parvis.metric("parvis_visits_sink_up{sink=\"redis\"}"), 1.0);
+        // The consumer comes.
+        redis.ask(&["RPOP", LIST, "100"]);
+    }
+    assert_eq!(
+        parvis.metric("parvis_visits_trimmed_total{sink=\"redis\"}"),
+        0.0
+    );
     assert_eq!(stored(&parvis.folder, 250).len(), 250);
 }
 
@@ -356,6 +367,7 @@ fn a_unix_socket_another_database_and_a_user_with_few_rights() {
         "+exec",
         "+lpush",
         "+ltrim",
+        "+llen",
         "+set",
         "+get",
         "+watch",

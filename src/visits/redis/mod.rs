@@ -101,12 +101,16 @@ impl RedisSink {
         };
         let thread = std::thread::Builder::new()
             .name("visits-redis".to_string())
-            .spawn(move || guarded(&counters, || worker.run()))?;
+            .spawn(move || {
+                crate::nice::give_way();
+                guarded(&counters, || worker.run());
+            })?;
         Ok(RedisSink { stop, thread })
     }
 
-    /// Delivers what is in the spool, for at most `patience`, and ends. What is left, or
-    /// has no room in the list, stays in the spool. A server that does not answer may hold it up for some seconds more.
+    /// Delivers what is in the spool, for at most `patience`, and ends. What is left, or has no room
+    /// in the list, stays in the spool. A server that does not
+    /// answer may hold it up for some seconds more.
     pub fn end(self, patience: Duration) {
         self.stop.set(patience);
         let began = Instant::now();
