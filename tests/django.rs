@@ -560,3 +560,57 @@ fn an_app_that_is_gone_is_told_to_visitors_and_to_the_operator() {
     let metrics = edge.parvis.admin_request("GET", "/metrics", "").text();
     assert!(metrics.contains(&format!("{series} 0\n")), "{metrics}");
 }
+
+/// Guests' pages are recorded, and those of who is signed in are not: the site says so by a field
+/// that only parvis sees.
+#[test]
+fn guests_are_recorded_and_who_is_signed_in_is_not() {
+    const BROWSER: &str =
+        "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n";
+    let site = Site::start();
+    let text = configuration(&site, "[visits]\nstore = \"@DIR/visits.sqlite\"\n")
+        .replace("name = \"django\"", "name = \"django\"\nvisits = true");
+    let parvis = Parvis::start(&text);
+    let mut client = parvis.client();
+    let mut jar = Jar::default();
+    let mut page = |jar: &Jar, path: &str| {
+        let fields = format!("{BROWSER}Accept: text/html\r\n{}", jar.field());
+        let reply = client.request("GET", path, &fields, b"");
+        assert_eq!((reply.status, reply.field("x-parvis-user")), (200, None));
+    };
+    page(&jar, "/account/");
+    page(&jar, "/");
+    let mut other = parvis.client();
+    get_json(&mut other, &mut jar, "/account/");
+    // A guest with a session cookie is a guest.
+    get_json(&mut other, &mut jar, "/session/");
+    page(&jar, "/styled/");
+    let form = "username=ada&password=lovelace";
+    let signed_in = post_form(&mut other, &mut jar, "/account/", form);
+    assert_eq!(signed_in.status, 200, "{}", signed_in.text());
+    page(&jar, "/account/");
+    page(&jar, "/");
+    assert_eq!(
+        post_form(&mut other, &mut jar, "/account/logout/", "").status,
+        200
+    );
+    page(&jar, "/");
+    let skipped = "parvis_visits_skipped_total{reason=\"authenticated\"}";
+    assert_eq!(parvis.metric(skipped), 2.0);
+    until("the guest's pages are counted", || {
+        let pages = parvis
+            .admin_request("GET", "/api/analytics/top-pages/", "")
+            .json();
+        let items: Vec<(&str, u64)> = pages["items"]
+            .as_array()?
+            .iter()
+            .map(|item| {
+                (
+                    item["name"].as_str().unwrap(),
+                    item["views"].as_u64().unwrap(),
+                )
+            })
+            .collect();
+        (items == [("/", 2), ("/account/", 1), ("/styled/", 1)]).then_some(())
+    });
+}
