@@ -1,9 +1,18 @@
 //! Threads that work beside requests let those go first.
 
 /// Gives the calling thread a lower priority: on a machine that is busy it gets about a tenth of
-/// what a thread that serves requests gets. What it does can wait, and what waits for it has room.
+/// what a thread that serves requests gets.
 pub fn give_way() {
-    const NICE: libc::c_int = 10;
+    lower(10);
+}
+
+/// The lowest priority: on a machine that is busy the thread gets a hundredth. For what can wait
+/// for minutes, and has where to wait.
+pub fn give_way_to_all() {
+    lower(19);
+}
+
+fn lower(nice: libc::c_int) {
     // SAFETY: a plain system call without pointers; 0 means the calling thread, on Linux.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
 }

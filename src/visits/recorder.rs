@@ -25,8 +25,8 @@ use std::time::{Duration, Instant, SystemTime};
 const SEC_CH_UA: HeaderName = HeaderName::from_static("sec-ch-ua");
 const SEC_CH_UA_PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
 
-/// A buffer is handed over when it has this many bytes: 100 to 300 views.
-const BUFFER: usize = 32 * 1024;
+/// A buffer is handed over when it has this many bytes: 200 to 600 views.
+const BUFFER: usize = 64 * 1024;
 /// A view is at most this long: with room for one, a buffer never grows.
 const LONGEST: usize = 4608;
 /// A buffer with less than this is copied, and kept: most are, where there is little to do.

@@ -102,7 +102,8 @@ impl RedisSink {
         let thread = std::thread::Builder::new()
             .name("visits-redis".to_string())
             .spawn(move || {
-                crate::nice::give_way();
+                // What waits meanwhile waits in the spool.
+                crate::nice::give_way_to_all();
                 guarded(&counters, || worker.run());
             })?;
         Ok(RedisSink { stop, thread })

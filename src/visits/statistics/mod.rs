@@ -4,6 +4,9 @@
 //! [`History`] hands both to [`answers`], which adds up what is asked; [`api`] tells that in JSON,
 //! and [`terminal`] draws it.
 //!
+//! What strangers make up does not grow for good: a closed day keeps the names that matter, and
+//! counts the rest as `(other)` (see [`OpenDay::close`]).
+//!
 //! What is a view and who is a guest: a *view* is a visit that is no partial. A *guest* of a day is
 //! a visitor who was seen first that day; since visitors cannot be told from one day to the next,
 //! the guests of several days are the sum of the days'. Guests of one page, and those that are

@@ -27,7 +27,7 @@ pub struct Taken {
     pub unreadable: u64,
     /// Visits of the far future, put at the present instead. They are in `stored` too.
     pub moved: u64,
-    /// Visits of days that are just being deleted.
+    /// Visits of days that are being deleted or were.
     pub deleted: u64,
 }
 
@@ -98,7 +98,7 @@ fn place<'a>(
     now: i64,
     taken: &mut Taken,
 ) -> Vec<Placed<'a>> {
-    let mut visits = Vec::with_capacity(records.size_hint().0);
+    let mut visits = Vec::with_capacity(4096);
     // Sites that are not configured (any more) have no zone.
     let utc = Zone::utc();
     let mut last: Option<(&str, usize)> = None;
@@ -123,7 +123,7 @@ fn place<'a>(
             }
         };
         let Some(site) = board.at(at) else { continue };
-        if site.deleting.is_some_and(|before| time < before) {
+        if time < site.gone || site.deleting.is_some_and(|before| time < before) {
             taken.deleted = taken.deleted.saturating_add(1);
             continue;
         }
@@ -171,7 +171,10 @@ fn write(
     }
     let mut late = Late::new();
     let mut rows = Inserter::new(&transaction, ip)?;
-    for placed in visits {
+    // In the order of time each row goes behind the last: pages are filled one after another.
+    let mut order: Vec<&Placed<'_>> = visits.iter().collect();
+    order.sort_by_key(|placed| placed.time);
+    for placed in order {
         rows.insert(&placed.visit, placed.site, placed.time, placed.ends)?;
         if placed.late {
             add_late(&transaction, &mut late, placed)?;

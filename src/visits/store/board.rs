@@ -25,6 +25,26 @@ pub struct Site {
     pub recent: Recent,
     /// Visits before this moment are being deleted: those that come meanwhile are not taken.
     pub deleting: Option<i64>,
+    /// Visits before this moment were deleted: those that waited in the spool meanwhile are not
+    /// taken. `i64::MIN` when none were.
+    pub gone: i64,
+}
+
+/// What was deleted since the process began, for as long as it lives: the database may be opened
+/// again meanwhile.
+#[derive(Debug, Default, Clone)]
+pub struct Gone {
+    /// Of a site: visits before this moment.
+    sites: HashMap<String, i64>,
+    /// Of sites that were not known then.
+    others: Option<i64>,
+}
+
+impl Gone {
+    fn of(&self, name: &str) -> i64 {
+        let known = self.sites.get(name).copied();
+        known.or(self.others).unwrap_or(i64::MIN)
+    }
 }
 
 /// All sites.
@@ -38,6 +58,8 @@ pub struct Board {
     pub newest: i64,
     /// Some site or day is not stored as it is here.
     pub unstored: bool,
+    /// What was deleted.
+    pub gone: Gone,
     /// The last minutes are not known: the next counting of raw rows notes them.
     pub forgetful: bool,
 }
@@ -65,9 +87,10 @@ impl Board {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn load(db: &Connection, newest: i64) -> Result<Self> {
+    pub fn load(db: &Connection, newest: i64, gone: Gone) -> Result<Self> {
         let mut board = Board {
             newest,
+            gone,
             ..Board::unknown()
         };
         let mut spans: BTreeMap<i64, Vec<Span>> = BTreeMap::new();
@@ -89,6 +112,7 @@ impl Board {
         self.unstored |= !stored;
         self.sites.push(Site {
             id,
+            gone: self.gone.of(&name),
             name,
             zone,
             stored,
@@ -151,6 +175,23 @@ impl Board {
     /// All sites.
     pub fn sites_mut(&mut self) -> impl Iterator<Item = &mut Site> {
         self.sites.iter_mut()
+    }
+
+    /// Visits before `before` were deleted of a site, by its number, at the moment `at`. Nothing
+    /// that happened later is meant, even if days to come were.
+    pub fn delete(&mut self, site: i64, before: i64, at: i64) {
+        let site = self.sites.iter_mut().find(|known| known.id == site);
+        let Some(site) = site else { return };
+        site.gone = site.gone.max(before.min(at));
+        site.recent.forget_before(before);
+        self.gone.sites.insert(site.name.clone(), site.gone);
+    }
+
+    /// Days before a date were deleted of all sites: also of those that are still unknown.
+    pub fn delete_others(&mut self, date: Date, at: i64) {
+        // They have no zone yet.
+        let gone = Zone::utc().start(date).min(at);
+        self.gone.others = self.gone.others.max(Some(gone));
     }
 
     /// Something that it tells is different now.

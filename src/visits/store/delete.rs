@@ -2,7 +2,7 @@
 
 use super::spans::State;
 use super::trouble::{Failure, Kind};
-use super::{Store, locked, raw};
+use super::{Store, locked, raw, schema};
 use crate::visits::statistics::Date;
 use rusqlite::{Connection, Result, TransactionBehavior};
 use std::time::Duration;
@@ -11,6 +11,9 @@ use std::time::Duration;
 const STEP: u32 = 2000;
 /// Left to the sink between two of them.
 const REST: Duration = Duration::from_millis(5);
+
+/// How long the last step waits for other processes that read.
+const WAL_WAIT: Duration = Duration::from_millis(200);
 
 /// What is deleted of a site.
 struct Cut {
@@ -22,7 +25,8 @@ struct Cut {
 
 impl Store {
     /// Deletes the days before a date and their raw rows, in small steps. Gives how many visits
-    /// (page views and partial requests) were told of these days. Ends before it is done only with an
+    /// (page views and partial requests) were told of these days. Those of them that still wait in
+    /// the spool are not taken when their turn comes. Ends before it is done only with an
     /// error; then it may be asked for again.
     pub(super) fn delete_days(&self, name: Option<&str>, date: Date) -> Result<u64, Failure> {
         if self.only_reads() {
@@ -94,6 +98,7 @@ impl Store {
         let mut main = locked(&self.db);
         let db = self.connected(&mut main)?;
         forget(db, cuts, date).map_err(|error| self.failed(&error))?;
+        let now = self.now();
         let mut board = locked(&self.board);
         let mut told = 0_u64;
         for cut in cuts {
@@ -112,10 +117,17 @@ impl Store {
                 }
                 false
             });
+            board.delete(cut.site, cut.before, now);
+        }
+        if everybody {
+            board.delete_others(date, now);
         }
         board.changed();
         drop(board);
         locked(&self.cache).clear();
+        // Nothing of it stays in the WAL, unless another process reads: then a little longer.
+        let _reading = locked(&self.reader);
+        main.wal_due = !schema::empty_wal(db, WAL_WAIT);
         Ok(told)
     }
 

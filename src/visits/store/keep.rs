@@ -3,7 +3,7 @@
 
 use super::spans::{Span, State};
 use super::trouble::{Failure, Kind};
-use super::{Store, days, locked, raw, schema};
+use super::{Main, Store, days, locked, raw, schema};
 use crate::visits::statistics::{Date, OpenDay};
 use rusqlite::{Connection, Result, TransactionBehavior};
 use std::sync::Arc;
@@ -94,7 +94,7 @@ impl Store {
         let mut more = self.remove_old(db, steady).map_err(failed)?;
         more |= self.close_one(db, caught_up).map_err(failed)?;
         more |= shrink(db).map_err(failed)?;
-        self.shorten_wal(db);
+        self.shorten_wal(&mut main);
         Ok(more)
     }
 
@@ -192,13 +192,14 @@ impl Store {
     }
 
     /// Readers can keep SQLite from beginning the WAL anew: once it is long, it is emptied as soon
-    /// as there is a moment without them.
-    fn shorten_wal(&self, db: &Connection) {
+    /// as there is a moment without them. So it is when what was deleted is still in it.
+    fn shorten_wal(&self, main: &mut Main) {
+        let Some(db) = &main.db else { return };
         let wal = schema::beside(&self.path, "-wal");
         let long = std::fs::metadata(wal).is_ok_and(|wal| wal.len() > schema::WAL_KEPT);
-        if long {
+        if long || main.wal_due {
             // With no patience: a reader that takes its time is waited for in the next step.
-            schema::empty_wal(db, Duration::ZERO);
+            main.wal_due &= !schema::empty_wal(db, Duration::ZERO);
         }
     }
 }

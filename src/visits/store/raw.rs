@@ -50,7 +50,10 @@ impl<'db> Inserter<'db> {
     pub fn insert(&mut self, visit: &Visit<'_>, site: i64, time: i64, ends: i64) -> Result<()> {
         self.bind(visit, site)?;
         let (mut id, mut back) = match self.last {
-            (last, id, back) if last == time => (next(id, 1, back), back),
+            // In the order of time, what was given is taken, and what is behind it is free.
+            (last, id, back) if last == time || (!back && last < time && time <= id) => {
+                (next(id, 1, back), back)
+            }
             _ => (time, false),
         };
         let mut tried = 0_u32;

@@ -61,6 +61,15 @@ impl Recent {
         }
     }
 
+    /// Forgets who came before an instant, microseconds since the epoch, and not since.
+    pub fn forget_before(&mut self, before: i64) {
+        let before = before.div_euclid(SECOND);
+        self.seen.retain(|_, seen| *seen >= before);
+        for slot in self.views.iter_mut().filter(|slot| slot.0 < before) {
+            *slot = (i64::MIN, 0);
+        }
+    }
+
     /// Guests and page views from `since` until `now`, microseconds since the epoch.
     pub fn count(&self, since: i64, now: i64) -> (u64, u64) {
         let now = now.div_euclid(SECOND);
@@ -91,6 +100,18 @@ mod tests {
         let later = NOW + 250 * SECOND;
         assert_eq!(recent.count(later - 300 * SECOND, later), (1, 1));
         assert_eq!(recent.count(0, later + 300 * SECOND), (0, 0));
+    }
+
+    #[test]
+    fn who_was_deleted_is_forgotten() {
+        let mut recent = Recent::default();
+        recent.note(NOW - 100 * SECOND, 1, NOW);
+        recent.note(NOW - 100 * SECOND, 2, NOW);
+        recent.note(NOW - 50 * SECOND, 2, NOW);
+        recent.forget_before(NOW - 50 * SECOND);
+        assert_eq!(recent.count(0, NOW), (1, 1));
+        recent.forget_before(i64::MAX);
+        assert_eq!(recent.count(0, NOW), (0, 0));
     }
 
     #[test]

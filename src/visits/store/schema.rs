@@ -167,10 +167,14 @@ fn prepare(db: &Connection, path: &Path) -> Result<(), Failure> {
             ),
         ));
     }
+    // What is deleted is overwritten: addresses that are kept for so long and no longer do not stay
+    // in pages that are free.
+    //
     // Autocommits and batches survive the end of the process at once; a power cut may take the
     // last of them, which are then taken from the spool again as far as it has them.
     db.execute_batch(&format!(
         "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;
+         PRAGMA secure_delete = ON;
          PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {WAL_KEPT};"
     ))
     .map_err(failed)?;

@@ -87,6 +87,8 @@ impl StoreSink {
         let thread = std::thread::Builder::new()
             .name("visits-store".to_string())
             .spawn(move || {
+                // What waits meanwhile waits in the spool.
+                crate::nice::give_way_to_all();
                 let run = || {
                     let sink = Sink {
                         steady: Steady::new(taken.now(), Instant::now()),
@@ -264,10 +266,14 @@ impl Sink {
                 }
             }
         };
+        let empty = chunk.is_none();
+        if let Some(chunk) = chunk {
+            self.reader.reuse(chunk);
+        }
         let now = Instant::now();
         if now >= self.keep {
             let steady = self.steady.time(self.store.now(), now);
-            let more = self.store.keep(chunk.is_none(), steady)?;
+            let more = self.store.keep(empty, steady)?;
             let next = if more { KEEP_MORE } else { KEEP };
             self.keep = Instant::now().checked_add(next).unwrap_or(now);
         }

@@ -1,6 +1,7 @@
 //! A day that is being counted.
 
 mod answer;
+mod fold;
 mod key;
 mod names;
 
@@ -15,7 +16,8 @@ use key::{Fields, Key, country_code, country_number};
 use names::Names;
 use std::collections::{HashMap, HashSet};
 
-/// How much of a day is told apart. What is beyond is counted as `(other)`.
+/// How much of a day is told apart while it goes on. What is beyond is counted as `(other)`; what
+/// is kept of it when it is over is less.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     /// With [`LONGEST_PAGE`], at most 50 MiB of names.
@@ -234,11 +236,15 @@ impl OpenDay {
             .saturating_add(self.clients.capacity().saturating_mul(20))
     }
 
-    /// The day as columns. It takes up to half a second for millions of tuples: not behind a lock
-    /// that others wait for.
+    /// The day as columns, with as many names as are kept for good: of pages the 10,000 with the
+    /// most views, and those with a single view only as long as all are 2 MiB; of other sites
+    /// 5,000, and 512 KiB. The rest is `(other)`; sums stay what they were.
+    ///
+    /// It takes up to a second for millions of tuples: not behind a lock that others wait for.
     pub fn close(&self) -> Day {
-        let (pages, page) = self.pages.sorted();
-        let (referrers, referrer) = self.referrers.sorted();
+        let [page_views, referrer_views] = self.views();
+        let (pages, page) = self.pages.folded(&page_views, fold::PAGES);
+        let (referrers, referrer) = self.referrers.folded(&referrer_views, fold::REFERRERS);
         let (browsers, browser) = self.browsers.sorted();
         let (systems, system) = self.systems.sorted();
         let to = |order: &[u16], number: u16| order.get(usize::from(number)).copied().unwrap_or(0);
@@ -253,6 +259,15 @@ impl OpenDay {
             })
             .collect();
         rows.sort_unstable_by_key(|(key, _)| *key);
+        rows.dedup_by(|(key, quad), (same, sums)| {
+            let is_same = key == same;
+            if is_same {
+                for (sum, count) in sums.iter_mut().zip(quad) {
+                    *sum = sum.saturating_add(*count);
+                }
+            }
+            is_same
+        });
         Day::build(&Parts {
             totals: self.totals,
             pages,
@@ -270,6 +285,20 @@ impl OpenDay {
                 .collect(),
             rows: rows.into_iter().map(|(key, quad)| row(key, quad)).collect(),
         })
+    }
+
+    /// The views of pages and of other sites, by their numbers.
+    fn views(&self) -> [Vec<u64>; 2] {
+        let mut sums = [&self.pages, &self.referrers].map(|names| vec![0_u64; names.len()]);
+        for (key, [views, ..]) in &self.tuples {
+            let fields = key.fields();
+            for (sums, number) in sums.iter_mut().zip([fields.page, fields.referrer]) {
+                if let Some(sum) = sums.get_mut(usize::from(number)) {
+                    *sum = sum.saturating_add(u64::from(*views));
+                }
+            }
+        }
+        sums
     }
 
     /// A closed day to which late visits are added when nobody knows any more who was seen: they

@@ -49,6 +49,16 @@ impl Names {
         list
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Bytes of all names.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Bytes in memory, about.
     pub fn weight(&self) -> usize {
         // A text of its own, and the table's place for it.

@@ -210,3 +210,112 @@ fn its_weight_grows_with_it() {
     assert!(day.weight() > before + 1000 * 70, "{}", day.weight());
     assert!(day.close().weight() < day.weight());
 }
+
+/// What any question adds up to, without names.
+fn sums(day: &dyn Tallied) -> Vec<(u64, u64)> {
+    let filters = [
+        Filter::default(),
+        Filter {
+            country: Some(*b"DE"),
+            ..Filter::default()
+        },
+    ];
+    let mut sums = Vec::new();
+    for filter in filters {
+        for by in [By::Nothing, By::Hour, By::Page, By::Referrer, By::Country] {
+            let mut tally = Tally::new(by);
+            day.tally(&filter, &mut tally);
+            let named = tally.names().map(|(_, counts)| counts);
+            let all = tally.hours().iter().map(|split| split.sum());
+            let all = all.chain(named).chain([tally.split().sum()]);
+            let sum = all.fold(Counts::default(), Counts::and);
+            sums.push((sum.views, sum.guests));
+        }
+    }
+    sums
+}
+
+/// A closed day tells the same as this open one, but for names.
+fn closed(open: &OpenDay) -> Day {
+    let day = open.close();
+    assert_eq!(sums(open), sums(&day));
+    assert_eq!(open.totals(), day.totals());
+    let again = OpenDay::reopen(&day);
+    assert_eq!(sums(&again), sums(&day));
+    assert_eq!(again.close().to_bytes(), day.to_bytes());
+    day
+}
+
+fn counted(facts: impl Iterator<Item = (String, String, u64)>) -> OpenDay {
+    let mut open = OpenDay::default();
+    for (page, referrer, visitor) in facts {
+        let country = if visitor % 3 == 0 { *b"DE" } else { *b"FR" };
+        open.count(&Fact {
+            referrer: &referrer,
+            country,
+            hour: (visitor % 24) as u8,
+            ..fact(&page, visitor)
+        });
+    }
+    open
+}
+
+#[test]
+fn a_day_with_few_names_keeps_them_all() {
+    let pages = fold::PAGES.names as u64;
+    let open = counted((0..pages).map(|n| (format!("/{n}"), format!("{}.example", n % 4999), n)));
+    let day = closed(&open);
+    assert_eq!(names(&day, By::Page), names(&open, By::Page));
+    assert_eq!(names(&day, By::Referrer), names(&open, By::Referrer));
+}
+
+#[test]
+fn what_strangers_make_up_is_not_kept_for_good() {
+    // 100 pages with many views, and 30,000 of a kilobyte that nobody asks for twice.
+    let long = "x".repeat(1000);
+    let real = (0..20_000).map(|n| (format!("/{}", n % 100), format!("{}.org", n % 7), n));
+    let made_up = (0..30_000).map(|n| (format!("/{n}/{long}"), format!("{n}.{}", &long[..240]), n));
+    let open = counted(real.chain(made_up));
+    let day = closed(&open);
+    let pages = names(&day, By::Page);
+    let bytes: usize = pages.iter().map(|(name, ..)| name.len()).sum();
+    assert!((2 << 20) - 2000 < bytes && bytes <= (2 << 20) + OTHER.len());
+    for page in 0..100 {
+        assert!(pages.contains(&(format!("/{page}"), 200, 200)), "{page}");
+    }
+    let other = pages.iter().find(|(name, ..)| name == OTHER).unwrap();
+    assert_eq!(other.1, 30_000 - (pages.len() as u64 - 101));
+    let referrers = names(&day, By::Referrer);
+    let bytes: usize = referrers.iter().map(|(name, ..)| name.len()).sum();
+    assert!((512 << 10) - 500 < bytes && bytes <= (512 << 10) + OTHER.len());
+    assert!(referrers.iter().any(|(name, ..)| name == "6.org"));
+    assert!(day.to_bytes().len() < 4 << 20, "{}", day.to_bytes().len());
+}
+
+#[test]
+fn of_many_names_those_with_the_most_views_are_kept() {
+    // Page n has n / 1000 + 1 views; from nowhere, from the site itself, and from elsewhere.
+    let facts = (0..15_000_u64).flat_map(|n| (0..=n / 1000).map(move |view| (n, view)));
+    let mut open = OpenDay::default();
+    for (n, view) in facts {
+        let (page, referrer) = (format!("/{n}"), format!("{n}.example"));
+        open.count(&Fact {
+            referrer: if n < 5 { "" } else { &referrer },
+            internal: n == 0,
+            ..fact(&page, n * 100 + view)
+        });
+    }
+    let day = closed(&open);
+    let pages = names(&day, By::Page);
+    assert_eq!(pages.len(), fold::PAGES.names + 1);
+    let other = (OTHER.to_string(), (1..=5).sum::<u64>() * 1000, 15_000);
+    assert!(pages.contains(&other));
+    assert!(pages.iter().all(|page| *page == other || page.1 >= 6));
+    let referrers = names(&day, By::Referrer);
+    assert_eq!(referrers.len(), fold::REFERRERS.names + 3);
+    // However few views they have.
+    for (name, views) in [(DIRECT, 4), (INTERNAL, 1)] {
+        let found = referrers.iter().find(|(known, ..)| known == name);
+        assert_eq!(found.map(|found| found.1), Some(views), "{name}");
+    }
+}

@@ -125,13 +125,19 @@ fn a_thread_that_hangs_is_left_behind() {
     drop(bench.shared());
     let disk = Arc::new(Mutex::new(()));
     let hung = disk.clone();
-    let (clock, is_odd) = odd_clock(move || drop(hung.lock().unwrap()));
+    let hangs = Arc::new(AtomicBool::new(false));
+    let told = hangs.clone();
+    let (clock, is_odd) = odd_clock(move || {
+        told.store(true, Ordering::Release);
+        drop(hung.lock().unwrap());
+    });
     let store = Arc::new(Store::open_with(&bench.policy, clock).unwrap());
     let counters = SinkCounters::default();
     let sink = StoreSink::start(store.clone(), spool.clone(), counters.clone()).unwrap();
     let hanging = disk.lock().unwrap();
     is_odd.store(true, Ordering::Release);
     append(&spool, (0..10).map(|n| (NOON + n, 1)));
+    wait_for("it hangs", || hangs.load(Ordering::Acquire));
     let began = Instant::now();
     sink.end_within(Duration::from_millis(10), Duration::from_millis(200));
     assert!(began.elapsed() >= Duration::from_millis(200));
