@@ -111,11 +111,12 @@ fn it_starts_within_a_moment_and_says_where_to_look() {
     for (address, path, expected) in [
         (edge, "/", "parvis demo"),
         (edge, "/chat", "Chat"),
+        (admin, "/dashboard", "<title>"),
         (admin, "/metrics", "parvis_build_info"),
         (admin, "/status", "\"generation\": 1"),
         (app, "/", "parvis demo"),
     ] {
-        let reply = Client::connect(address).get(path);
+        let reply = Client::connect(address).get_from(&address.to_string(), path);
         assert_eq!(reply.status, 200);
         assert!(reply.text().contains(expected), "{address}{path}");
         assert!(
@@ -394,7 +395,9 @@ fn an_interrupt_ends_it_and_leaves_nothing_behind() {
     busy.send("GET /slow?ms=1500 HTTP/1.1\r\nHost: a\r\n\r\n");
     let admin = demo.addresses()[1];
     until("the answer is on its way", || {
-        let status = Client::connect(admin).get("/status").json();
+        let status = Client::connect(admin)
+            .get_from("localhost", "/status")
+            .json();
         (status["requests_in_flight"] == 1).then_some(())
     });
     let mut ada = join(&demo, "Ada");

@@ -78,7 +78,12 @@ impl Client {
 
     /// `GET path` with `Host: test`, and its answer. The connection stays open.
     pub fn get(&mut self, path: &str) -> Reply {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        self.get_from("test", path)
+    }
+
+    /// The same with another `Host`.
+    pub fn get_from(&mut self, host: &str, path: &str) -> Reply {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         self.reply()
     }
 
