@@ -193,6 +193,10 @@ impl Reloader {
     /// Records visits as this configuration says, or tells why they cannot be: a file that cannot be
     /// used. The rest of the configuration is in force all the same.
     async fn record(&self, edge: &Edge) -> Option<String> {
+        let recorder = &self.running.recorder;
+        if edge.visits.is_none() && recorder.is_idle() {
+            return None;
+        }
         let (running, visits) = (self.running.clone(), edge.visits.clone());
         let applied = tokio::task::spawn_blocking(move || running.recorder.apply(visits));
         let error = match applied.await {

@@ -220,6 +220,11 @@ impl Recorder {
         self.shared.desk.load_full()
     }
 
+    /// Whether nothing is recorded, and nothing was to be.
+    pub fn is_idle(&self) -> bool {
+        self.shared.watching.load().is_none() && self.shared.trouble.load().is_none()
+    }
+
     /// Why the last policy could not be put in force.
     pub fn trouble(&self) -> Option<Arc<String>> {
         self.shared.trouble.load_full()
