@@ -49,7 +49,15 @@ fn version_and_help_are_there() {
     let page = text(&help.stdout);
     let (commands, rest) = page.split_once("\nOptions:").unwrap();
     let (_, examples) = rest.split_once("\nExamples:\n").unwrap();
-    for subcommand in ["run", "check", "reload", "explain", "precompress", "demo"] {
+    for subcommand in [
+        "run",
+        "check",
+        "reload",
+        "explain",
+        "precompress",
+        "visits",
+        "demo",
+    ] {
         assert!(commands.contains(&format!("\n  {subcommand} ")), "{page}");
         let example = format!("\n  parvis {subcommand}");
         assert!(format!("\n{examples}").contains(&example), "{page}");

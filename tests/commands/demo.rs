@@ -25,6 +25,8 @@ impl Demo {
         let mut child = Command::new(env!("CARGO_BIN_EXE_parvis"))
             .args(["demo", "--port", "0"])
             .current_dir(folder.path())
+            // What it keeps while it runs goes with the folder when it is killed.
+            .env("TMPDIR", folder.path())
             // Of its own, so that whatever it leaves running can be told.
             .process_group(0)
             .stdin(Stdio::null())
