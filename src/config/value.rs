@@ -43,6 +43,16 @@ pub struct At<T> {
     pub place: Place,
 }
 
+impl<T> At<T> {
+    /// A default: it stands nowhere.
+    pub fn unplaced(value: T) -> Self {
+        At {
+            value,
+            place: Place::default(),
+        }
+    }
+}
+
 impl<T: Value> Value for At<T> {
     fn kind() -> String {
         T::kind()

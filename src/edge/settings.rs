@@ -20,14 +20,6 @@ use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A default: it stands nowhere.
-fn unplaced<T>(value: T) -> At<T> {
-    At {
-        value,
-        place: Place::default(),
-    }
-}
-
 table! {
     /// The process and its clients' connections.
     pub struct ServerSettings {
@@ -51,11 +43,11 @@ table! {
         /// Between two pieces of an answer that the client takes.
         send_timeout: Duration = Duration::from_secs(60),
         /// The largest head. Larger: 431.
-        max_header: At<Size> = unplaced(Size(64 * 1024)),
+        max_header: At<Size> = At::unplaced(Size(64 * 1024)),
         /// The most fields in a head. More: 431.
-        max_fields: At<usize> = unplaced(100),
+        max_fields: At<usize> = At::unplaced(100),
         /// The longest target. Longer: 414.
-        max_uri: At<Size> = unplaced(Size(16 * 1024)),
+        max_uri: At<Size> = At::unplaced(Size(16 * 1024)),
     }
     later {
         "connections" => "limits of connections",

@@ -38,5 +38,6 @@ mod worker;
 
 pub use guest::Ended;
 pub use policy::{Share, SitePolicy, VisitsPolicy};
-pub use recorder::{Facts, Recorder, Tallies, micros};
+pub use recorder::{Facts, Recorder, Tallies};
+pub use visit::micros;
 pub use watching::VisitsStatus;

@@ -5,24 +5,20 @@ use super::enrich::Enricher;
 use super::geo::Atlas;
 use super::guest::Skip;
 use super::policy::VisitsPolicy;
-use super::recorder::{Tallies, micros};
-use super::redis::{RedisPolicy, RedisSink};
+use super::recorder::Tallies;
+use super::redis::{self, RedisPolicy, RedisSink};
 use super::sighting::Sighting;
 use super::sink::SinkCounters;
 use super::spool::{Batch, Counts, Spool};
 use super::statistics::Date;
 use super::statistics::api::Desk;
-use super::store::{Store, StorePolicy, StoreSink};
+use super::store::{self, Store, StorePolicy, StoreSink};
+use super::visit::micros;
 use super::visitor::{DayKeys, Sessions};
 use super::watching::Watching;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-
-/// The sinks' names in the spool, in metrics and in `/status`.
-pub const STORE: &str = "store";
-/// See [`STORE`].
-pub const REDIS: &str = "redis";
 
 /// The file of the days' keys, in the spool's directory.
 const KEYS: &str = "visitor.keys";
@@ -285,7 +281,7 @@ impl Sinks {
             at_work.sink.end(Duration::ZERO);
         }
         match &policy.redis {
-            None => spool.forget(REDIS),
+            None => spool.forget(redis::NAME),
             Some(policy) => self.redis = Some(RedisAtWork::start(policy, spool)?),
         }
         Ok(())
@@ -303,7 +299,7 @@ impl Sinks {
             at_work.policy
         });
         let Some(wanted) = wanted else {
-            spool.forget(STORE);
+            spool.forget(store::NAME);
             return Ok(());
         };
         match StoreAtWork::start(wanted, spool) {
@@ -320,8 +316,14 @@ impl Sinks {
     }
 
     fn counters(&self) -> Vec<(&'static str, SinkCounters)> {
-        let store = self.store.iter().map(|at_work| (STORE, &at_work.counters));
-        let redis = self.redis.iter().map(|at_work| (REDIS, &at_work.counters));
+        let store = self
+            .store
+            .iter()
+            .map(|at_work| (store::NAME, &at_work.counters));
+        let redis = self
+            .redis
+            .iter()
+            .map(|at_work| (redis::NAME, &at_work.counters));
         store
             .chain(redis)
             .map(|(name, counters)| (name, counters.clone()))

@@ -10,6 +10,7 @@ use super::guest::{self, Ended, Skip};
 use super::policy::{SitePolicy, VisitsPolicy};
 use super::sighting::Sighting;
 use super::statistics::api::Desk;
+use super::visit::micros;
 use super::watching::Watching;
 use super::worker::{Apply, Message, Shared, work};
 use http::header::{ACCEPT_LANGUAGE, HOST, HeaderName, HeaderValue, REFERER, USER_AGENT};
@@ -259,12 +260,4 @@ impl Recorder {
             tracing::warn!("visits: the worker does not end; what is not in the spool is lost");
         }
     }
-}
-
-/// Microseconds since the Unix epoch.
-pub fn micros(time: SystemTime) -> i64 {
-    let since = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -2,8 +2,8 @@
 
 use super::redis::settings::RedisSettings;
 use crate::config::{
-    At, Diagnostic, Diagnostics, FilePath, Node, OrOff, PathPattern, Place, Size, Table, Text,
-    Value, choice, table,
+    At, Diagnostic, Diagnostics, FilePath, Node, OrOff, PathPattern, Size, Table, Text, Value,
+    choice, table,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,14 +17,14 @@ table! {
         /// Redis list.
         store: At<OrOff<FilePath>> = default_store(),
         /// How long single visits are kept. What is counted of them is kept for good.
-        keep_raw: At<Duration> = unplaced(Duration::from_secs(30 * 86_400)),
+        keep_raw: At<Duration> = At::unplaced(Duration::from_secs(30 * 86_400)),
         /// What the database keeps of an address: all of it, its network (/24, /48), or nothing.
         ip: Kept = Kept::Truncated,
         /// A directory for visits on their way; what cannot be delivered waits there. Absent: the
         /// database's path with `.spool` behind it.
         spool: Option<FilePath> = None,
         /// Room for visits that wait; when it is full the oldest go.
-        spool_size: At<Size> = unplaced(Size(1 << 30)),
+        spool_size: At<Size> = At::unplaced(Size(1 << 30)),
         /// A warning is logged when so many visits wait for the database or for Redis.
         warn_at: u64 = 100_000,
         /// Every visit is sent to this Redis too.
@@ -35,7 +35,7 @@ table! {
         api: Vec<At<PathPattern>> = Vec::new(),
         /// A field of answers by which the app says that the visitor is known to it: such visits are
         /// not recorded, and clients do not see the field. `"off"`: none.
-        authenticated: At<OrOff<Text>> = unplaced(OrOff::On(Text::literal("X-Parvis-User"))),
+        authenticated: At<OrOff<Text>> = At::unplaced(OrOff::On(Text::literal("X-Parvis-User"))),
         /// Cookies of visitors who are signed in, for apps that do not say so. Django gives guests a
         /// `sessionid` too as soon as something is kept for them.
         authenticated_cookies: Vec<At<Text>> = Vec::new(),
@@ -45,7 +45,7 @@ table! {
         /// Wishes of visitors that are heard: who sends them is not recorded.
         respect: Vec<At<Wish>> = Vec::new(),
         /// Where the site's days begin and end: a name of the IANA time zone database.
-        time_zone: At<Text> = unplaced(Text::literal("UTC")),
+        time_zone: At<Text> = At::unplaced(Text::literal("UTC")),
     }
 }
 
@@ -150,15 +150,8 @@ impl Value for SiteVisits {
     }
 }
 
-fn unplaced<T>(value: T) -> At<T> {
-    At {
-        value,
-        place: Place::default(),
-    }
-}
-
 fn default_store() -> At<OrOff<FilePath>> {
-    unplaced(OrOff::On(FilePath(PathBuf::from(
+    At::unplaced(OrOff::On(FilePath(PathBuf::from(
         "/var/lib/parvis/visits.sqlite",
     ))))
 }

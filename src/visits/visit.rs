@@ -1,6 +1,7 @@
 //! A visit as it is kept: the record that the spool holds and the sinks take.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::SystemTime;
 
 /// Which kind of client it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +46,17 @@ impl Device {
         Device::Bot,
         Device::Other,
     ];
+
+    /// Its place in [`Device::ALL`], which stands for it on disk.
+    pub fn number(self) -> u8 {
+        match self {
+            Device::Mobile => 0,
+            Device::Tablet => 1,
+            Device::Desktop => 2,
+            Device::Bot => 3,
+            Device::Other => 4,
+        }
+    }
 
     /// Its name in records and answers.
     pub fn name(self) -> &'static str {
@@ -126,10 +138,9 @@ impl<'a> Visit<'a> {
         out.push(LAYOUT);
         out.extend_from_slice(&self.id.to_le_bytes());
         out.extend_from_slice(&self.time.to_le_bytes());
-        let device = Device::ALL.iter().position(|d| *d == self.device);
         out.push(u8::from(self.source == Source::App));
         out.push(u8::from(self.partial));
-        out.push(device.and_then(|d| u8::try_from(d).ok()).unwrap_or(4));
+        out.push(self.device.number());
         out.extend_from_slice(&self.status.to_le_bytes());
         out.extend_from_slice(&self.took.to_le_bytes());
         out.extend_from_slice(&self.visitor.to_le_bytes());
@@ -238,6 +249,14 @@ pub fn cut(text: &str, most: usize) -> &str {
     text.get(..end).unwrap_or("")
 }
 
+/// Microseconds since the Unix epoch.
+pub fn micros(time: SystemTime) -> i64 {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// What is left of a record.
 struct Rest<'a>(&'a [u8]);
 
@@ -320,6 +339,13 @@ mod tests {
         }
         record.push(0);
         assert_eq!(Visit::decode(&record), None);
+    }
+
+    #[test]
+    fn a_devices_number_is_its_place() {
+        for (place, device) in Device::ALL.iter().enumerate() {
+            assert_eq!(usize::from(device.number()), place);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::bodies::prose;
 use crate::round_trips::{LENGTHS, bodies, body_of};
+use crate::support::browser::chromium;
 use crate::support::{Backend, Folder, until};
 use crate::{CODINGS, Edge, edge, edge_with, same};
 use std::process::{Command, Output, Stdio};
@@ -205,27 +206,10 @@ fn browsed(paths: &[String]) -> Backend {
 
 /// The page as the browser has it when all is loaded.
 fn dumped(edge: &Edge) -> String {
-    let program = ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok())
-        .expect("Chromium is missing: run `tests/run --install`, which installs it");
     let folder = Folder::new();
-    let profile = format!("--user-data-dir={}", folder.join("profile").display());
     let out = folder.join("out");
-    let mut child = Command::new(program)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-        ])
-        .args(["--disable-dev-shm-usage", "--disable-background-networking"])
-        .args([
-            "--no-proxy-server",
-            "--timeout=60000",
-            "--dump-dom",
-            &profile,
-        ])
+    let mut child = chromium(&folder)
+        .args(["--timeout=60000", "--dump-dom"])
         .arg(format!("http://{}/", edge.parvis.address()))
         .stdin(Stdio::null())
         .stdout(std::fs::File::create(&out).unwrap())

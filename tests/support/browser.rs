@@ -34,30 +34,39 @@ pub struct Browser {
     pub requests: Vec<String>,
 }
 
+/// Chromium without a window, with a profile of its own in this folder; it asks nobody but the page.
+///
+/// # Panics
+/// When there is none: `tests/run` installs it.
+pub fn chromium(folder: &Folder) -> Command {
+    let program = ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok())
+        .expect("Chromium is missing: run `tests/run --install`, which installs it");
+    let mut command = Command::new(program);
+    command
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+        ])
+        .args(["--disable-dev-shm-usage", "--disable-background-networking"])
+        .arg("--no-proxy-server")
+        .arg(format!(
+            "--user-data-dir={}",
+            folder.join("profile").display()
+        ));
+    command
+}
+
 impl Browser {
     /// # Panics
     /// When there is no Chromium: `tests/run` installs it.
     pub fn start() -> Self {
-        let program = ["chromium", "chromium-browser", "google-chrome"]
-            .into_iter()
-            .find(|name| Command::new(name).arg("--version").output().is_ok())
-            .expect("Chromium is missing: run `tests/run --install`, which installs it");
         let folder = Folder::new();
-        let profile = folder.join("profile");
-        let child = Command::new(program)
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-            ])
-            .args(["--disable-dev-shm-usage", "--disable-background-networking"])
-            .args([
-                "--no-proxy-server",
-                "--hide-scrollbars",
-                "--remote-debugging-port=0",
-            ])
-            .arg(format!("--user-data-dir={}", profile.display()))
+        let child = chromium(&folder)
+            .args(["--hide-scrollbars", "--remote-debugging-port=0"])
             .arg("about:blank")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

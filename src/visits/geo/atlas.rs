@@ -16,7 +16,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Atlas {
     current: Arc<Geography>,
-    paths: GeoPaths,
     watched: Vec<Watched>,
 }
 
@@ -53,18 +52,12 @@ impl Atlas {
         Ok(Atlas {
             watched: Role::ALL.into_iter().filter_map(watch).collect(),
             current: Arc::new(geography),
-            paths,
         })
     }
 
     /// The databases in force. Who holds this goes on with them when newer ones come.
     pub fn current(&self) -> &Arc<Geography> {
         &self.current
-    }
-
-    /// The files it was opened with.
-    pub fn paths(&self) -> &GeoPaths {
-        &self.paths
     }
 
     /// What is wrong now with files that changed; what was read before is in force. Also in the log,

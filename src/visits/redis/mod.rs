@@ -52,8 +52,8 @@ use std::time::{Duration, Instant};
 use stop::Stop;
 use worker::{State, Worker};
 
-/// The sink's place in the spool.
-const NAME: &str = "redis";
+/// The sink's name in the spool, in metrics and in `/status`.
+pub const NAME: &str = "redis";
 /// How long the server may take to read or to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much longer than its patience a sink may take to end: the server's answer to what was asked

@@ -1,7 +1,7 @@
 //! `[visits.redis]`.
 
 use super::policy::{ListMode, Mistake, RedisPolicy};
-use crate::config::{At, Diagnostic, Diagnostics, Place, Text, choice, table};
+use crate::config::{At, Diagnostic, Diagnostics, Text, choice, table};
 use crate::visits::settings::Kept;
 
 table! {
@@ -14,11 +14,11 @@ table! {
         /// `{ file = "path" }`.
         url: At<Text>,
         /// The key of the list or stream.
-        list: At<Text> = unplaced(Text::literal("analytics:queue")),
+        list: At<Text> = At::unplaced(Text::literal("analytics:queue")),
         /// How many visits the list has at most; while it is full, visits wait in the spool. When
         /// nobody takes from it for 15 minutes, its oldest go. A stream has about so many, and
         /// its oldest go at once.
-        keep: At<u64> = unplaced(10_000),
+        keep: At<u64> = At::unplaced(10_000),
         /// A list, whose consumer takes from the right (`RPOP`), or a stream, whose entries have a
         /// field `visit`.
         list_mode: Mode = Mode::List,
@@ -77,13 +77,6 @@ fn wrong_url(url: &At<Text>) -> Diagnostic {
         Diagnostic::new(url.place, what)
     } else {
         Diagnostic::nowhere(what)
-    }
-}
-
-fn unplaced<T>(value: T) -> At<T> {
-    At {
-        value,
-        place: Place::default(),
     }
 }
 

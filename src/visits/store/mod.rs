@@ -32,10 +32,11 @@ mod trouble;
 mod tests;
 
 pub use policy::StorePolicy;
-pub use sink::StoreSink;
+pub use sink::{NAME, StoreSink};
 
 use crate::visits::spool::Position;
 use crate::visits::statistics::{Trouble, Zone};
+use crate::visits::visit::micros;
 use board::Board;
 use cache::Cache;
 use rusqlite::{Connection, InterruptHandle};
@@ -46,7 +47,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use trouble::{Failure, failure};
 
 /// How long the last one that writes waits for other processes that read: the WAL that it leaves
@@ -58,12 +59,7 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The system's clock.
 pub fn system_clock() -> Clock {
-    Arc::new(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |since| {
-            i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-        })
-    })
+    Arc::new(|| micros(SystemTime::now()))
 }
 
 /// A database of visits. The sink writes to it, anybody reads from it as a

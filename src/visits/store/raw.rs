@@ -95,7 +95,7 @@ impl<'db> Inserter<'db> {
         row.raw_bind_parameter(2, site)?;
         row.raw_bind_parameter(3, u8::from(visit.source == Source::App))?;
         row.raw_bind_parameter(4, visit.partial)?;
-        row.raw_bind_parameter(5, device_number(visit.device))?;
+        row.raw_bind_parameter(5, visit.device.number())?;
         row.raw_bind_parameter(6, visit.country())?;
         row.raw_bind_parameter(7, visit.visitor.cast_signed())?;
         row.raw_bind_parameter(8, visit.path)?;
@@ -139,17 +139,6 @@ fn known(text: &str) -> Option<&str> {
 fn write_address(text: &mut String, address: IpAddr) {
     // Writing to a String cannot fail.
     let _ = write!(text, "{address}");
-}
-
-/// The number of a device in a row: its place in [`Device::ALL`].
-fn device_number(device: Device) -> u8 {
-    match device {
-        Device::Mobile => 0,
-        Device::Tablet => 1,
-        Device::Desktop => 2,
-        Device::Bot => 3,
-        Device::Other => 4,
-    }
 }
 
 /// A row as it is counted, with its time.

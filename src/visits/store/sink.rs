@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The sink's name in the spool.
+/// The sink's name in the spool, in metrics and in `/status`.
 pub const NAME: &str = "store";
 /// Bytes of records that are taken at once: a few thousand visits.
 const BATCH: usize = 1 << 20;
