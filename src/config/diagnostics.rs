@@ -3,9 +3,21 @@
 use super::source::{Place, Sources};
 use std::fmt::Write as _;
 
+/// Whether a configuration can be put in force all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Severity {
+    /// It cannot.
+    #[default]
+    Error,
+    /// It can, but somebody should look at it: a certificate that ends soon.
+    Warning,
+}
+
 /// One mistake: where, what, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Whether it is a mistake, or only worth a look.
+    pub severity: Severity,
     /// What is wrong, in one line.
     pub message: String,
     /// Where; `None` for what no file is to blame for (a missing file on the command line).
@@ -22,6 +34,7 @@ impl Diagnostic {
     /// A mistake at a place.
     pub fn new(place: Place, message: impl Into<String>) -> Self {
         Diagnostic {
+            severity: Severity::Error,
             message: message.into(),
             place: Some(place),
             label: String::new(),
@@ -33,12 +46,19 @@ impl Diagnostic {
     /// A mistake that lies in no file.
     pub fn nowhere(message: impl Into<String>) -> Self {
         Diagnostic {
+            severity: Severity::Error,
             message: message.into(),
             place: None,
             label: String::new(),
             related: Vec::new(),
             help: None,
         }
+    }
+
+    /// No mistake: the configuration is put in force all the same.
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
     }
 
     /// What was expected, shown beside the caret.
@@ -60,10 +80,12 @@ impl Diagnostic {
     }
 }
 
-/// The mistakes found so far, in one load.
+/// The mistakes found so far, in one load. Warnings are kept apart: no count and no question but
+/// [`Diagnostics::warnings`] is about them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
     /// Lines that are no TOML: what was read of them is a guess.
     broken: Vec<Place>,
     found: usize,
@@ -72,6 +94,10 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Adds one, unless it is about a line that is no TOML: it would only follow from that.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if diagnostic.severity == Severity::Warning {
+            self.warnings.push(diagnostic);
+            return;
+        }
         self.found = self.found.saturating_add(1);
         let follows = |line: &Place| {
             diagnostic.place.is_some_and(|at| {
@@ -111,24 +137,50 @@ impl Diagnostics {
         self.list.iter()
     }
 
-    /// All of them as text, sorted by file and line, with a closing count.
+    /// What is worth a look, in the order it was found.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// All mistakes and warnings as text, sorted by file and line, with a closing count.
     pub fn render(&self, sources: &Sources) -> String {
-        let mut sorted: Vec<&Diagnostic> = self.list.iter().collect();
-        sorted.sort_by_key(|d| d.place);
-        let mut out = String::new();
-        for diagnostic in sorted {
-            render_one(&mut out, diagnostic, sources);
-            out.push('\n');
+        let mut out = rendered(self.list.iter().chain(&self.warnings), sources);
+        let counted = |count: usize, noun: &str| match count {
+            1 => format!("1 {noun}"),
+            _ => format!("{count} {noun}s"),
+        };
+        let mut counts = counted(self.list.len(), "error");
+        if !self.warnings.is_empty() {
+            counts.push_str(" and ");
+            counts.push_str(&counted(self.warnings.len(), "warning"));
         }
-        let count = self.list.len();
-        let noun = if count == 1 { "error" } else { "errors" };
-        let _ = writeln!(out, "{count} {noun} in the configuration");
+        let _ = writeln!(out, "{counts} in the configuration");
         out
+    }
+
+    /// The warnings alone as text, of a configuration that is right; empty when there is none.
+    pub fn render_warnings(&self, sources: &Sources) -> String {
+        rendered(self.warnings.iter(), sources)
     }
 }
 
+fn rendered<'a>(all: impl Iterator<Item = &'a Diagnostic>, sources: &Sources) -> String {
+    let mut sorted: Vec<&Diagnostic> = all.collect();
+    sorted.sort_by_key(|d| d.place);
+    let mut out = String::new();
+    for diagnostic in sorted {
+        render_one(&mut out, diagnostic, sources);
+        out.push('\n');
+    }
+    out
+}
+
 fn render_one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources) {
-    let _ = writeln!(out, "error: {}", diagnostic.message);
+    let what = match diagnostic.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let _ = writeln!(out, "{what}: {}", diagnostic.message);
     let mut margin = 0;
     if let Some(place) = diagnostic.place {
         margin = excerpt(out, place, &diagnostic.label, '^', "-->", sources);
@@ -207,6 +259,23 @@ mod tests {
             all.render(&sources),
             "error: unknown key `acess`\n --> p.toml:2:1\n  |\n2 | acess = \"off\"\n  | ^^^^^ did you mean `access`?\n\n1 error in the configuration\n"
         );
+    }
+
+    #[test]
+    fn a_warning_is_shown_but_is_no_mistake() {
+        let mut sources = Sources::default();
+        let id = sources.add("p.toml".into(), "a = 1\nb = 2\n".into());
+        let mut all = Diagnostics::default();
+        all.push(Diagnostic::new(Place::new(id, 6..7), "ends soon").warning());
+        assert!(all.is_empty() && all.found() == 0 && all.len() == 0);
+        let shown = "warning: ends soon\n --> p.toml:2:1\n  |\n2 | b = 2\n  | ^\n\n";
+        assert_eq!(all.render_warnings(&sources), shown);
+        all.push(Diagnostic::new(Place::new(id, 0..1), "wrong"));
+        let text = all.render(&sources);
+        assert!(text.starts_with("error: wrong\n"), "{text}");
+        let end = format!("\n\n{shown}1 error and 1 warning in the configuration\n");
+        assert!(text.ends_with(&end), "{text}");
+        assert_eq!(all.warnings().len(), 1);
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod table;
 mod units;
 mod value;
 
-pub use diagnostics::{Diagnostic, Diagnostics, nearest};
+pub use diagnostics::{Diagnostic, Diagnostics, Severity, nearest};
 pub use load::{Document, load};
 pub use node::Node;
 pub use path_pattern::PathPattern;
