@@ -130,6 +130,7 @@ mod nice;
 pub mod observe;
 pub mod proxy;
 pub mod route;
+pub mod tls;
 pub mod upstream;
 pub mod visits;
 pub mod wire;

@@ -1,0 +1,3 @@
+//! TLS: certificates that look after themselves.
+
+pub mod acme;
