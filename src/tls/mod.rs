@@ -8,6 +8,7 @@
 //! Nothing here opens a socket of a client's. `listen` reads the ClientHello, asks the edge for the
 //! site, and does the handshake with the site's configuration.
 
+pub mod acme;
 mod common;
 mod identity;
 mod redis;
