@@ -8,6 +8,7 @@
 //! Plain functions and state machines over bytes: no sockets, no clock but [`Patience`]'s.
 
 pub mod chunked;
+pub mod dechunk;
 pub mod exchange;
 pub mod fault;
 pub mod head;
@@ -17,6 +18,7 @@ pub mod patience;
 pub mod target;
 pub mod tunnel;
 
+pub use dechunk::{Dechunk, Piece};
 pub use exchange::{Exchange, HeldBack, Lent};
 pub use fault::Fault;
 pub use head::{Framing, Head, Limits};
