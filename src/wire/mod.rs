@@ -16,6 +16,7 @@ pub mod head;
 mod list;
 pub mod outbox;
 pub mod patience;
+pub mod proxy_protocol;
 pub mod target;
 pub mod tunnel;
 
