@@ -81,6 +81,11 @@ impl SiteTls {
         Vec::new()
     }
 
+    /// What it wants of ACME.
+    pub fn orders(&self) -> &[Arc<super::acme::Order>] {
+        &[]
+    }
+
     /// Whether a connection whose handshake was with `other` may carry requests for this site
     /// (RFC 9110 section 7.4; if not, the answer is 421).
     pub fn covers(&self, other: &SiteTls) -> bool {

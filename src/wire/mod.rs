@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod fault;
 pub mod frames;
 pub mod head;
+pub mod headcount;
 mod list;
 pub mod outbox;
 pub mod patience;
