@@ -1,0 +1,28 @@
+//! Certificates that are ordered and renewed by themselves: ACME (RFC 8555), with http-01 and
+//! tls-alpn-01 (RFC 8737) and renewal information (RFC 9773).
+//!
+//! A site's [`Order`] says what is wanted, and has a [`Slot`] where handshakes find the certificate.
+//! What lies in the storage is put there at once. The [`Issuer`] lives as long as the process: it is
+//! given all orders after each reload, and fills their slots. What it was taught by failures is on
+//! disk: neither a restart nor many of them make it hammer the CA.
+//!
+//! The protocol itself is instant-acme's. What is built here: when to order, who of several edges,
+//! what is kept where, and a client for HTTPS with bounds on everything.
+
+mod certificate;
+mod held;
+mod issuer;
+mod order;
+mod policy;
+pub mod settings;
+mod shared;
+mod slot;
+pub mod status;
+mod storage;
+
+pub use certificate::{Facts, Issued};
+pub use issuer::{Issuer, Tallies};
+pub use order::{Order, OrderRequest};
+pub use policy::{OnDemand, Policy};
+pub use shared::Shared;
+pub use slot::Slot;

@@ -1,0 +1,218 @@
+//! What a site wants of its CA.
+
+use super::certificate::Issued;
+use super::held::Held;
+use super::policy::Policy;
+use super::settings::{AcmeSettings, Challenge};
+use super::shared::Shared;
+use super::slot::Slot;
+use super::storage::{self, Storage};
+use crate::config::{Diagnostic, Diagnostics, Place};
+use rustls::sign::CertifiedKey;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What Let's Encrypt has as its bound of names in one certificate; other CAs have lower ones.
+const MOST_NAMES: usize = 100;
+/// RFC 1035 section 2.3.4, without the dot at the end.
+const LONGEST_NAME: usize = 253;
+const LONGEST_LABEL: usize = 63;
+
+/// Of what an order is made.
+#[derive(Debug)]
+pub struct OrderRequest<'a> {
+    /// The site's name, for messages.
+    pub site: &'a str,
+    /// Its hosts as patterns: names and `*.NAME`; none: any host.
+    pub names: &'a [(String, Place)],
+    /// Where ACME is asked for.
+    pub place: Place,
+    /// The site's settings.
+    pub settings: &'a AcmeSettings,
+    /// Where accounts and certificates lie.
+    pub storage: &'a Path,
+    /// A Redis that several edges share.
+    pub shared: Option<&'a Arc<Shared>>,
+    /// The orders that the site had before: one that is the same goes on with its certificates.
+    pub before: &'a [Arc<Order>],
+}
+
+/// A certificate that is wanted for a site, or certificates for names that are asked for, or both.
+#[derive(Debug)]
+pub struct Order {
+    /// What tells it from others; the same after a reload when nothing was changed that matters.
+    pub id: Storage,
+    /// The site's name.
+    pub site: String,
+    /// The names in the certificate, in lower case and in the order they were given. None: only
+    /// names that are asked for.
+    pub names: Vec<String>,
+    /// How it is ordered.
+    pub policy: Policy,
+    /// The root of the storage.
+    pub storage: PathBuf,
+    /// A Redis that several edges share.
+    pub shared: Option<Arc<Shared>>,
+    /// Where the certificate is.
+    pub slot: Arc<Slot>,
+    /// Where certificates are that were asked for.
+    pub held: Arc<Held>,
+}
+
+impl Order {
+    /// Checks what is wanted. A certificate that lies in the storage is there at once. `None` when
+    /// something is wrong, which is then in `errors`.
+    pub fn build(request: &OrderRequest<'_>, errors: &mut Diagnostics) -> Option<Arc<Order>> {
+        let before = errors.found();
+        let policy = Policy::build(request.settings, errors);
+        let names = names(request, errors);
+        let policy = policy.filter(|_| errors.found() == before)?;
+        let directory = &policy.directory;
+        let id = Storage::of_names(request.storage, directory, &names);
+        let same = request.before.iter().find(|order| order.id == id);
+        let slot = same.map_or_else(Arc::default, |order| order.slot.clone());
+        let held = same.filter(|same| same.policy.on_demand == policy.on_demand);
+        let order = Order {
+            held: held.map_or_else(Arc::default, |order| order.held.clone()),
+            id,
+            site: request.site.to_string(),
+            names,
+            policy,
+            storage: request.storage.to_path_buf(),
+            shared: request.shared.cloned(),
+            slot,
+        };
+        order.take_stored(now());
+        Some(Arc::new(order))
+    }
+
+    /// What a handshake for this name is to use; `None` while there is no certificate for it.
+    /// `name`: in lower case, without a dot at its end; `None`: the client named none.
+    pub fn certificate(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        match name {
+            Some(name) if !self.names.iter().any(|own| own == name) => self.held.certificate(name),
+            _ => self.slot.certificate(),
+        }
+    }
+
+    /// Whether certificates for names that are not in the configuration may be asked for.
+    pub fn is_on_demand(&self) -> bool {
+        self.policy.on_demand.is_some()
+    }
+
+    /// Files whose change means that the configuration is to be read anew.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        self.policy.roots_file.iter().cloned().collect()
+    }
+
+    /// Puts what lies in the storage into the slot, unless what is there is as good. What cannot be
+    /// read or is over is left alone here: the issuer deals with it, and says so.
+    fn take_stored(&self, now: u64) {
+        if self.names.is_empty() || self.slot.issued().is_some_and(|i| i.facts.is_valid_at(now)) {
+            return;
+        }
+        let stored = |path: &Path| {
+            let text = storage::read(path).ok().flatten()?;
+            let issued = Issued::from_pem(&text).ok()?;
+            issued.facts.is_valid_at(now).then_some(issued)
+        };
+        let own = stored(&self.id.certificate());
+        // Of a certificate for other names, those that it has are served as before.
+        let covered =
+            |issued: &Issued| self.names.iter().filter(|n| issued.facts.covers(n)).count();
+        let best = own.or_else(|| {
+            let relatives = self.id.relatives(&self.names);
+            let read = relatives.iter().filter_map(|path| stored(path));
+            read.filter(|issued| covered(issued) > 0)
+                .max_by_key(|issued| (covered(issued), issued.facts.not_after))
+        });
+        if let Some(issued) = best {
+            self.slot.put(Arc::new(issued));
+        }
+    }
+}
+
+/// Seconds since the Unix epoch.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// The names that go into the certificate.
+fn names(request: &OrderRequest<'_>, errors: &mut Diagnostics) -> Vec<String> {
+    let on_demand = request.settings.on_demand.is_some();
+    let challenge = match request.settings.challenge {
+        Challenge::Http01 => "http-01",
+        Challenge::TlsAlpn01 => "tls-alpn-01",
+    };
+    if request.names.is_empty() && !on_demand {
+        errors.push(
+            Diagnostic::new(request.place, format!("site \"{}\" has no `hosts`: there is no name to order a certificate for", request.site))
+                .label("ACME needs names")
+                .help("give the site `hosts`, or allow names as they are asked for: on_demand = { ask = \"http://...\" }"),
+        );
+    }
+    let mut names: Vec<String> = Vec::new();
+    for (pattern, place) in request.names {
+        let name = pattern.to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        if name.starts_with("*.") {
+            if !on_demand {
+                errors.push(
+                    Diagnostic::new(*place, format!("no certificate for \"{pattern}\" can be ordered by {challenge}"))
+                        .label("a wildcard needs the DNS, which parvis does not change")
+                        .help("give the names, or allow them as they are asked for: on_demand = { ask = \"http://...\" }"),
+                );
+            }
+        } else if let Err(why) = check_name(name) {
+            errors.push(
+                Diagnostic::new(
+                    *place,
+                    format!("no certificate for \"{pattern}\" can be ordered"),
+                )
+                .label(why),
+            );
+        } else if !names.iter().any(|other| other == name) {
+            names.push(name.to_string());
+        }
+    }
+    if names.len() > MOST_NAMES {
+        errors.push(
+            Diagnostic::new(
+                request.place,
+                format!("{} names in one certificate", names.len()),
+            )
+            .label(format!("CAs take at most {MOST_NAMES}"))
+            .help("make two sites of it"),
+        );
+    }
+    names
+}
+
+/// Whether a CA can be asked for this name: one in lower case, without a dot at its end.
+///
+/// # Errors
+/// Why not, in words.
+pub fn check_name(name: &str) -> Result<(), &'static str> {
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    if bare.parse::<IpAddr>().is_ok() {
+        return Err("it is an address, and ACME is for names here");
+    }
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    let label = |label: &str| {
+        (1..=LONGEST_LABEL).contains(&label.len())
+            && label.bytes().all(letter)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if !name.is_ascii() {
+        return Err("a name with other letters is written as DNS has it: xn--...");
+    }
+    match name.len() <= LONGEST_NAME && name.split('.').all(label) {
+        true => Ok(()),
+        false => Err("it is no name of a host in DNS"),
+    }
+}

@@ -1,0 +1,242 @@
+//! Accounts and certificates on disk.
+//!
+//! ```text
+//! STORAGE/acme/DIRECTORY/account-….json         an account and its key
+//!                        certificates/ID.pem    a certificate with its key
+//!                                     ID.pending   an order that is on its way, with its key
+//!                                     ID.json   what is remembered: failures, when to renew
+//!                                     ID.lock   held by who orders it
+//!                        on-demand/…            the same for names that were asked for
+//! ```
+//!
+//! Files are readable by their owner only, and are written beside and renamed: at every moment the
+//! old one or the new one is there, whole.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use nix::fcntl::{Flock, FlockArg};
+use std::fmt::Write as _;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// No file of ours is longer.
+const LONGEST: u64 = 256 * 1024;
+
+/// The files of one certificate.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Storage {
+    folder: PathBuf,
+    /// Their name without what stands behind the dot.
+    stem: String,
+}
+
+/// Held as long as this lives; released by the kernel when the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Flock<File>,
+}
+
+impl Storage {
+    /// Those of a certificate for these names.
+    pub fn of_names(root: &Path, directory: &str, names: &[String]) -> Storage {
+        let mut sorted = names.to_vec();
+        sorted.sort_unstable();
+        let first = names.first().map_or("", String::as_str);
+        Storage {
+            folder: folder(root, directory).join("certificates"),
+            stem: format!("{}-{}", file_name(first), short_hash(&sorted.join(","))),
+        }
+    }
+
+    /// Those of a certificate that was asked for.
+    pub fn of_asked(root: &Path, directory: &str, name: &str) -> Storage {
+        Storage {
+            folder: folder(root, directory).join("on-demand"),
+            stem: file_name(name),
+        }
+    }
+
+    /// Where the certificate with its key lies.
+    pub fn certificate(&self) -> PathBuf {
+        self.with("pem")
+    }
+
+    /// Where an order that is on its way lies.
+    pub fn pending(&self) -> PathBuf {
+        self.with("pending")
+    }
+
+    /// Where it lies what is remembered.
+    pub fn memory(&self) -> PathBuf {
+        self.with("json")
+    }
+
+    fn with(&self, extension: &str) -> PathBuf {
+        self.folder.join(format!("{}.{extension}", self.stem))
+    }
+
+    /// Certificates for other sets of names, of which one is the first of theirs: one of them may
+    /// serve until the own one is there, when `hosts` changed.
+    pub fn relatives(&self, names: &[String]) -> Vec<PathBuf> {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else {
+            return Vec::new();
+        };
+        let related = |stem: &str| {
+            let first = stem.rsplit_once('-').map(|(first, _)| first);
+            first.is_some_and(|first| names.iter().any(|name| file_name(name) == first))
+        };
+        let mut found: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "pem"))
+            .filter(|path| {
+                path.file_stem()
+                    .and_then(|s| s.to_str())
+                    .is_some_and(related)
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Takes the lock of this certificate; `None` when another process has it.
+    ///
+    /// # Errors
+    /// The storage cannot be written.
+    pub fn lock(&self) -> io::Result<Option<Lock>> {
+        make_folder(&self.folder)?;
+        let file = private().create(true).open(self.with("lock"))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => Ok(Some(Lock { _file: file })),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, error)) => Err(error.into()),
+        }
+    }
+}
+
+/// Where an account lies: one for each directory, contact and external account.
+pub fn account(root: &Path, directory: &str, email: &str, kid: &str) -> PathBuf {
+    let name = format!("account-{}.json", short_hash(&format!("{email}\n{kid}")));
+    folder(root, directory).join(name)
+}
+
+/// The folder of a directory of a CA's: its host to read, its hash to tell apart.
+fn folder(root: &Path, directory: &str) -> PathBuf {
+    let host = directory.split("://").nth(1).unwrap_or(directory);
+    let host = host.split('/').next().unwrap_or(host);
+    let name = format!("{}-{}", file_name(host), short_hash(directory));
+    root.join("acme").join(name)
+}
+
+/// A name as a file can have it. Names of hosts stay as they are.
+fn file_name(name: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let mut out: String = name
+        .chars()
+        .map(|c| if safe(c) { c } else { '_' })
+        .collect();
+    // A file name has at most 255 bytes, and something is put behind it.
+    out.truncate(200);
+    match out.starts_with('.') || out.is_empty() {
+        true => format!("_{out}"),
+        false => out,
+    }
+}
+
+/// Enough of SHA-256 to tell names apart, in hexadecimal digits.
+fn short_hash(text: &str) -> String {
+    let hash = digest(&SHA256, text.as_bytes());
+    hash.as_ref()
+        .iter()
+        .take(8)
+        .fold(String::new(), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
+}
+
+/// Reads a file; `None` when there is none.
+///
+/// # Errors
+/// It cannot be read, or is longer than any of ours.
+pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut text)?;
+    match text.len() as u64 > LONGEST {
+        true => Err(io::Error::new(ErrorKind::InvalidData, "too long a file")),
+        false => Ok(Some(text)),
+    }
+}
+
+/// Writes a file that only its owner can read: beside, synchronised, then renamed. After a crash the
+/// old one or the new one is there.
+///
+/// # Errors
+/// It cannot be written; the old one is as it was.
+pub fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_folder(folder)?;
+    // The lock of what is written is held, but what is left of a crash may lie there.
+    let beside = beside(path);
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = (|| {
+        let mut file = private().create_new(true).open(&beside)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)?;
+        // The name lies in the folder: it too must be on disk.
+        File::open(folder)?.sync_all()
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}
+
+/// Removes a file that may not be there.
+///
+/// # Errors
+/// It is there still.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a broken file out of the way, where an operator can look at it. Gives its new place.
+///
+/// # Errors
+/// It could not be moved.
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".broken");
+    let aside = PathBuf::from(name);
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    // Two processes may write the same account at the same time.
+    let _ = write!(name, ".{}.new", std::process::id());
+    PathBuf::from(name)
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
