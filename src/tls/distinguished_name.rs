@@ -138,7 +138,10 @@ mod tests {
             (DnType::OrganizationName, utf8("Sue, Grabbit and Runn")),
             (DnType::CommonName, utf8("L. Eagle")),
         ];
-        assert_eq!(subject(&parts), "CN=L. Eagle,O=Sue\\, Grabbit and Runn,C=DE");
+        assert_eq!(
+            subject(&parts),
+            "CN=L. Eagle,O=Sue\\, Grabbit and Runn,C=DE"
+        );
         for (value, written) in [
             ("# a ", "CN=\\# a\\ "),
             ("a\r\nX-Evil: 1", "CN=a\\0D\\0AX-Evil: 1"),
@@ -155,10 +158,16 @@ mod tests {
     fn what_has_no_name_is_given_by_its_der() {
         let odd = DnType::CustomDnType(vec![1, 3, 6, 1, 4, 1, 1466, 0]);
         let value = DnValue::Utf8String("Hi".to_string());
-        assert_eq!(subject(&[(odd.clone(), value)]), "1.3.6.1.4.1.1466.0=#0C024869");
+        assert_eq!(
+            subject(&[(odd.clone(), value)]),
+            "1.3.6.1.4.1.1466.0=#0C024869"
+        );
         let long = DnValue::Utf8String("x".repeat(200));
         let written = subject(&[(odd, long)]);
-        assert!(written.starts_with("1.3.6.1.4.1.1466.0=#0C81C87878"), "{written}");
+        assert!(
+            written.starts_with("1.3.6.1.4.1.1466.0=#0C81C87878"),
+            "{written}"
+        );
         let wide = DnValue::BmpString("Ä".to_string().try_into().unwrap());
         assert_eq!(subject(&[(DnType::CommonName, wide)]), "CN=\\C3\\84");
     }

@@ -1,7 +1,12 @@
 //! Who a client is, by its certificate.
 
+use super::choice::now;
+use super::facts::{Facts, fingerprint};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 use rustls::ServerConnection;
+use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 
 /// A client's certificate, as an app is told of it. It was issued by one of the site's `client_ca`:
@@ -24,8 +29,23 @@ pub struct ClientIdentity {
 
 impl ClientIdentity {
     /// Of a connection whose handshake is done; `None` when the client showed no certificate.
+    /// Costs some microseconds: to be called once per connection.
     pub fn of(connection: &ServerConnection) -> Option<Arc<ClientIdentity>> {
-        connection.peer_certificates()?.first()?;
-        None
+        let certificate = connection.peer_certificates()?.first()?;
+        ClientIdentity::read(certificate, now()).map(Arc::new)
+    }
+
+    /// Of a certificate that was verified. `now`: seconds since the Unix epoch.
+    fn read(certificate: &CertificateDer<'_>, now: i64) -> Option<ClientIdentity> {
+        let facts = Facts::of(certificate).ok()?;
+        // A byte sequence of RFC 9651 section 3.3.5.
+        let header = format!(":{}:", BASE64_STANDARD.encode(certificate));
+        Some(ClientIdentity {
+            verified: facts.is_valid_at(now),
+            subject: facts.subject,
+            serial: facts.serial,
+            fingerprint: fingerprint(certificate),
+            header: HeaderValue::try_from(header).ok()?,
+        })
     }
 }

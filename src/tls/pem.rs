@@ -74,7 +74,11 @@ pub fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, Fault> {
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     // To open a pipe would wait for who writes to it.
     if !metadata.is_file() {
-        let is = if metadata.is_dir() { "a folder" } else { "no plain file" };
+        let is = if metadata.is_dir() {
+            "a folder"
+        } else {
+            "no plain file"
+        };
         return Err(Fault::new(
             format!("{shown} is {is}"),
             format!("expected a file with {what}"),
@@ -83,7 +87,9 @@ pub fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, Fault> {
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     let most = LARGEST.saturating_add(1);
-    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST {
         return Err(Fault::new(
             format!("{shown} is larger than 4 MiB"),
@@ -174,7 +180,10 @@ impl PemFile {
         } else if self.has("PUBLIC KEY") {
             fault("a public key")
         } else {
-            Fault::new(format!("{shown} has no certificate"), "expected a certificate")
+            Fault::new(
+                format!("{shown} has no certificate"),
+                "expected a certificate",
+            )
         })
     }
 

@@ -1,5 +1,6 @@
 //! `[tls]` of the process, and `tls` of a site.
 
+use super::acme::settings::AcmeSettings;
 use crate::config::{At, FilePath, Text, choice, table};
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,9 @@ table! {
         /// More of them, such as one with an RSA key for clients that know nothing newer: each client
         /// gets one that it can check.
         certificates: Vec<PairSettings> = Vec::new(),
+        /// Certificates that are ordered and renewed by themselves:
+        /// `{ email = "admin@example.org" }`.
+        acme: Option<AcmeSettings> = None,
         /// The oldest version of TLS that is spoken.
         min_version: MinVersion = MinVersion::Tls12,
         /// Authorities whose certificates clients show, in PEM. Absent: clients are not asked.
