@@ -26,6 +26,7 @@ pub use exchange::{Exchange, HeldBack, Lent};
 pub use fault::Fault;
 pub use frames::{Flood, Watch};
 pub use head::{Framing, Head, Limits};
+pub use headcount::{Entered, Headcount, Seat};
 pub use list::has_item;
 pub use outbox::Outbox;
 pub use patience::{Patience, Times};
