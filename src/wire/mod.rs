@@ -17,9 +17,11 @@ pub mod headcount;
 mod list;
 pub mod outbox;
 pub mod patience;
+pub mod priority;
 pub mod proxy_protocol;
 pub mod target;
 pub mod tunnel;
+pub mod turns;
 
 pub use dechunk::{Dechunk, Piece};
 pub use exchange::{Exchange, HeldBack, Lent};
@@ -30,4 +32,6 @@ pub use headcount::{Entered, Headcount, Seat};
 pub use list::has_item;
 pub use outbox::Outbox;
 pub use patience::{Patience, Times};
+pub use priority::Priority;
 pub use tunnel::{AppSide, Tunnel};
+pub use turns::{Turn, Turns};
