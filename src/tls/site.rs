@@ -206,6 +206,11 @@ impl SiteTls {
             && theirs.iter().all(|leaf| own.contains(leaf))
     }
 
+    #[cfg(test)]
+    pub(super) fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
     fn ordered(&self) -> Option<Arc<rustls::sign::CertifiedKey>> {
         let order = self.choice.order.as_ref()?;
         order.slot.certificate()
