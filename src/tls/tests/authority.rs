@@ -71,10 +71,10 @@ impl Authority {
         self.issue_with(names, &rcgen::PKCS_RSA_SHA256, |_| {})
     }
 
-    /// One that is valid from and to so many days from now.
+    /// One that is valid from and to so many days and a half from now.
     pub fn issue_dated(&self, names: &[&str], from: i64, to: i64) -> Issued {
         self.issue_with(names, &rcgen::PKCS_ECDSA_P256_SHA256, |params| {
-            let day = |days| OffsetDateTime::now_utc() + Duration::days(days);
+            let day = |days| OffsetDateTime::now_utc() + Duration::hours(24 * days + 12);
             (params.not_before, params.not_after) = (day(from), day(to));
         })
     }

@@ -268,8 +268,8 @@ fn what_is_worth_a_look_is_said_and_served() {
     };
     assert_eq!(warning(&pair("good"), &["example.org"]), "");
     for (name, from, to, told) in [
-        ("old", -90, -20, "20 days ago: clients refuse it"),
-        ("ends", -80, 10, "in 9 days"),
+        ("old", -90, -20, "19 days ago: clients refuse it"),
+        ("ends", -80, 10, "in 10 days"),
         ("early", 2, 90, "is not valid before"),
     ] {
         folder.put(name, &root.issue_dated(&["example.org"], from, to));
