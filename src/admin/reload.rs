@@ -153,6 +153,7 @@ impl Reloader {
         look_up(edge.clone()).await;
         let fresh = tasks(&edge);
         self.running.edge.store(edge.clone());
+        self.running.look_after_certificates();
         self.retire(before);
         *current = fresh;
         let took = began.elapsed();

@@ -36,7 +36,7 @@ pub async fn watch(reloader: Arc<Reloader>, running: Arc<Running>) {
         let tried = reloader.tried();
         let now = tried.now();
         // A file that is still being written is left alone until it rests for one look.
-        if now != *tried.seen() && last.as_ref() == Some(&now) {
+        if now != tried.seen() && last.as_ref() == Some(&now) {
             // The mistakes of a wrong file are logged by the reloader.
             let _ = reloader.reload("the files changed").await;
         }

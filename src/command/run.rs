@@ -83,6 +83,7 @@ impl Process {
             .apply(edge.visits.clone())
             .map_err(|error| Failure::Work(format!("error: {error}")))?;
         let running = Arc::new(Running::new(edge, metrics, logbook, recorder));
+        running.look_after_certificates();
         Ok(Process {
             running,
             bound,
@@ -139,6 +140,8 @@ impl Process {
         let running = self.running;
         let reloader = Arc::new(Reloader::begin(path, running.clone(), self.verbosity, took).await);
         let mut own = JoinSet::new();
+        let issuing = running.clone();
+        own.spawn(async move { issuing.issuer.run().await });
         if reloader.path().is_some() {
             own.spawn(watch(reloader.clone(), running.clone()));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Which file of [`Sources`] a [`Place`] lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -74,7 +75,7 @@ fn facts(path: &Path) -> Facts {
 #[derive(Debug, Default)]
 pub struct Sources {
     files: Vec<File>,
-    seen: BTreeMap<PathBuf, Facts>,
+    seen: Mutex<BTreeMap<PathBuf, Facts>>,
 }
 
 impl Sources {
@@ -115,21 +116,30 @@ impl Sources {
 
     /// Notes a file that the configuration depends on, or a folder in which a new file would be
     /// one. To be called before it is read: then a change while it is read is noticed later.
-    pub fn watch(&mut self, path: &Path) {
-        if !self.seen.contains_key(path) {
-            self.seen.insert(path.to_path_buf(), facts(path));
+    pub fn watch(&self, path: &Path) {
+        let mut seen = self.lock();
+        if !seen.contains_key(path) {
+            seen.insert(path.to_path_buf(), facts(path));
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Facts>> {
+        // A panic while it was held cannot have left it half written: it is only inserted into.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What was noted, as it was then.
-    pub fn seen(&self) -> &BTreeMap<PathBuf, Facts> {
-        &self.seen
+    pub fn seen(&self) -> BTreeMap<PathBuf, Facts> {
+        self.lock().clone()
     }
 
     /// What was noted, as it is now.
     pub fn now(&self) -> BTreeMap<PathBuf, Facts> {
-        let now = |path: &PathBuf| (path.clone(), facts(path));
-        self.seen.keys().map(now).collect()
+        let now = |path: PathBuf| {
+            let facts = facts(&path);
+            (path, facts)
+        };
+        self.seen().into_keys().map(now).collect()
     }
 
     /// `file:line`, for logs and `parvis explain`.

@@ -1,14 +1,17 @@
 //! Settings -> Edge.
 
 use super::build_route::{Inherited, Parts, compress_policy};
+use super::build_tls::https_port;
+use super::connections::{ConnectionLimits, ConnectionSettings, Http2Settings, Http2Terms};
 use super::settings::{ServerSettings, Settings, SiteSettings};
-use super::{AtStart, Edge, ListenAddress, LogPolicy, Route, Site, given_up};
+use super::{AtStart, Edge, ListenAddress, LogPolicy, Route, Site, connections, given_up};
 use crate::compress::Memo;
 use crate::config::{At, Diagnostic, Diagnostics, Document, FileId, Place, Size, Sources};
 use crate::files::Memory;
 use crate::headers::{HeaderPolicy, TrustedProxies};
 use crate::observe::RouteMetrics;
 use crate::route::{HostPattern, HostTable, RouteTable};
+use crate::tls::SiteTls;
 use crate::upstream::{Health, Upstream};
 use crate::visits::{SitePolicy, VisitsPolicy};
 use crate::wire::{Limits, Times};
@@ -68,8 +71,8 @@ fn build(
 }
 
 pub(super) struct Builder<'a> {
-    sources: Arc<Sources>,
-    before: Option<&'a Edge>,
+    pub(super) sources: Arc<Sources>,
+    pub(super) before: Option<&'a Edge>,
     pub(super) errors: &'a mut Diagnostics,
 }
 
@@ -86,15 +89,22 @@ impl Builder<'_> {
             upstreams: &upstreams,
             files: &files,
         };
+        let mut terms = connections::listeners(settings, self.errors);
+        let absent = Http2Settings::absent();
+        let http2 = settings.server.http2.as_ref().or(absent.as_ref())?;
+        let http2 = Http2Terms::build(http2, self.errors);
+        let (common, secured) = self.tls(settings, http2.enabled);
         let recorded = self.recorded(settings);
         let mut sites = Vec::with_capacity(settings.sites.len());
-        for (site, visits) in settings.sites.iter().zip(&recorded) {
-            sites.push(self.site(site, visits.clone(), &parts));
+        for ((site, visits), tls) in settings.sites.iter().zip(&recorded).zip(secured) {
+            sites.push(self.site(site, visits.clone(), tls, &parts));
         }
         let recorded = recorded.into_iter().flatten().collect();
         let visits = VisitsPolicy::build(&settings.visits, &settings.geo, recorded, self.errors);
         let mut hosts = self.hosts(settings);
         let server = &settings.server;
+        let absent = ConnectionSettings::absent();
+        let connections = ConnectionLimits::build(server.connections.as_ref().or(absent.as_ref())?);
         // Of an `[admin]` that could not be read whole, what is left is not what was meant.
         let admin = match settings.admin.sound {
             true => settings.admin.address(self.errors),
@@ -118,7 +128,7 @@ impl Builder<'_> {
                 ));
         }
         if let Some(before) = self.before {
-            given_up::keep(before, settings, &mut hosts);
+            given_up::keep(before, settings, &mut hosts, &mut terms);
         }
         let workshop = self
             .before
@@ -149,6 +159,9 @@ impl Builder<'_> {
                 keepalive: server.keepalive_timeout,
                 send: server.send_timeout,
             },
+            connections,
+            http2,
+            tls: common,
             log: LogPolicy {
                 level: settings.log.level,
                 format: settings.log.format,
@@ -164,6 +177,7 @@ impl Builder<'_> {
             watch: server.watch,
             token: settings.admin.token.text.clone(),
             hosts,
+            terms,
         })
     }
 
@@ -239,6 +253,7 @@ impl Builder<'_> {
         &mut self,
         site: &SiteSettings,
         visits: Option<Arc<SitePolicy>>,
+        tls: Option<Arc<SiteTls>>,
         parts: &Parts<'_>,
     ) -> Option<Site> {
         if site.name.value.is_empty() && site.sound {
@@ -300,6 +315,8 @@ impl Builder<'_> {
                 None => SitePolicy::field_of_others(&parts.settings.visits),
             },
             visits,
+            https_port: https_port(site, parts.settings, tls.as_deref()),
+            tls,
             metrics: RouteMetrics::default(),
             routes,
             table,
@@ -307,10 +324,10 @@ impl Builder<'_> {
     }
 
     fn refuse_repeated(&mut self, listen: &[At<ListenAddress>]) {
-        let mut seen: BTreeMap<ListenAddress, Place> = BTreeMap::new();
+        let mut seen: BTreeMap<SocketAddr, Place> = BTreeMap::new();
         for address in listen {
-            if let Some(first) = seen.insert(address.value, address.place) {
-                let what = format!("{} is given twice", address.value.0);
+            if let Some(first) = seen.insert(address.value.address, address.place) {
+                let what = format!("{} is given twice", address.value.address);
                 let diagnostic =
                     Diagnostic::new(address.place, what).related(first, "first given here");
                 self.errors.push(diagnostic);
@@ -376,7 +393,7 @@ fn answered_twice(
 
 fn listeners(site: &SiteSettings, server: &ServerSettings) -> BTreeSet<SocketAddr> {
     let own = site.listen.as_deref().unwrap_or(&server.listen);
-    own.iter().map(|address| address.value.0).collect()
+    own.iter().map(|at| at.value.address).collect()
 }
 
 /// pingora's own limits. It answers what is over them in a way of its own, with none of the site's

@@ -4,14 +4,19 @@
 //! get the sites that they got before, as these are now: a reload that only moves a site to
 //! another port must not answer 404 to everybody.
 
-use super::Edge;
 use super::settings::Settings;
+use super::{Edge, ListenerTerms};
 use crate::route::HostTable;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 /// Adds the hosts of listeners that were served `before` and are not in `hosts`.
-pub fn keep(before: &Edge, settings: &Settings, hosts: &mut HashMap<SocketAddr, HostTable>) {
+pub fn keep(
+    before: &Edge,
+    settings: &Settings,
+    hosts: &mut HashMap<SocketAddr, HostTable>,
+    terms: &mut HashMap<SocketAddr, ListenerTerms>,
+) {
     for (address, old) in &before.hosts {
         if hosts.contains_key(address) {
             continue;
@@ -35,5 +40,6 @@ pub fn keep(before: &Edge, settings: &Settings, hosts: &mut HashMap<SocketAddr, 
             }
         }
         hosts.insert(*address, table);
+        terms.insert(*address, before.listener(*address));
     }
 }

@@ -1,27 +1,49 @@
 //! Values of the configuration that belong to no single room: addresses, networks, hosts.
 
-use crate::config::{At, Diagnostic, Diagnostics, Node, Place, Text, Value};
+use crate::config::{At, Diagnostic, Diagnostics, Node, Text, Value};
 use crate::route::HostPattern;
 use ipnet::IpNet;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// An address that is listened on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ListenAddress(pub SocketAddr);
+/// An address that is listened on, and what is spoken there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// The address.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub terms: ListenerTerms,
+}
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListenerTerms {
+    /// TLS.
+    pub tls: bool,
+    /// Each connection begins with a header of the PROXY protocol, from a trusted proxy.
+    pub proxy_protocol: bool,
+    /// Without TLS: HTTP/2 too, for clients that know it (RFC 9113 section 3.3).
+    pub h2c: bool,
+}
+
+/// The keys of a listener that is a table.
+const KEYS: [&str; 4] = ["address", "tls", "proxy_protocol", "h2c"];
 
 impl ListenAddress {
     /// Port 80 of all IPv4 addresses.
     pub fn everywhere() -> At<Self> {
-        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80));
-        At {
-            value: ListenAddress(address),
-            place: Place::default(),
+        At::unplaced(Self::plain(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80))))
+    }
+
+    fn plain(address: SocketAddr) -> Self {
+        ListenAddress {
+            address,
+            terms: ListenerTerms::default(),
         }
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         if let Ok(address) = text.parse() {
-            return Ok(ListenAddress(address));
+            return Ok(Self::plain(address));
         }
         let expected = "expected \"address:port\", such as \"0.0.0.0:80\" or \"[::]:80\"";
         if let Some(port) = text.strip_prefix(':')
@@ -35,7 +57,7 @@ impl ListenAddress {
 
 impl Value for ListenAddress {
     fn kind() -> String {
-        "address".to_string()
+        "address, or `{ address, tls, proxy_protocol, h2c }`".to_string()
     }
 
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
@@ -43,26 +65,34 @@ impl Value for ListenAddress {
             return read_address(node, errors);
         }
         let mut sound = true;
+        let mut terms = ListenerTerms::default();
         for (key, place, value) in node.entries()? {
-            match (key, value.value.as_bool()) {
-                ("address", _) | ("tls", Some(false)) => {}
-                ("tls", Some(true)) => {
-                    errors.push(
-                        Diagnostic::new(place, "`tls` does not exist in this version of parvis")
-                            .label("TLS and its certificates are not built yet")
-                            .help("remove it: parvis accepts no key that would do nothing"),
-                    );
+            let flag = match key {
+                "address" => continue,
+                "tls" => &mut terms.tls,
+                "proxy_protocol" => &mut terms.proxy_protocol,
+                "h2c" => &mut terms.h2c,
+                _ => {
+                    crate::config::unknown_key(key, place, &KEYS, &[], errors);
                     sound = false;
+                    continue;
                 }
-                ("tls", None) => {
+            };
+            match value.value.as_bool() {
+                Some(on) => *flag = on,
+                None => {
                     value.mismatch("`true` or `false`", errors);
                     sound = false;
                 }
-                _ => {
-                    crate::config::unknown_key(key, place, &["address", "tls"], &[], errors);
-                    sound = false;
-                }
             }
+        }
+        if terms.tls && terms.h2c {
+            errors.push(
+                Diagnostic::new(node.place, "`h2c` is HTTP/2 without TLS")
+                    .label("this listener has `tls = true`")
+                    .help("leave `h2c` out: over TLS, HTTP/2 is agreed on in the handshake"),
+            );
+            sound = false;
         }
         let Some(inner) = node.get("address") else {
             // One that is misspelt is not missing too.
@@ -75,11 +105,26 @@ impl Value for ListenAddress {
             return None;
         };
         let address = read_address(&inner, errors)?;
-        sound.then_some(address)
+        sound.then_some(ListenAddress { terms, ..address })
     }
 
     fn show(&self) -> String {
-        format!("{:?}", self.0.to_string())
+        let address = format!("{:?}", self.address.to_string());
+        let terms = &self.terms;
+        let flags = [
+            ("tls", terms.tls),
+            ("proxy_protocol", terms.proxy_protocol),
+            ("h2c", terms.h2c),
+        ];
+        let flags: String = flags
+            .iter()
+            .filter(|(_, on)| *on)
+            .map(|(name, _)| format!(", {name} = true"))
+            .collect();
+        match flags.is_empty() {
+            true => address,
+            false => format!("{{ address = {address}{flags} }}"),
+        }
     }
 }
 

@@ -6,13 +6,16 @@
 
 mod build;
 mod build_route;
+mod build_tls;
+mod connections;
 mod given_up;
 mod listen_address;
 mod route_headers;
 pub mod settings;
 
 pub use build::{Loaded, load, load_text};
-pub use listen_address::ListenAddress;
+pub use connections::{ConnectionLimits, Http2Terms};
+pub use listen_address::{ListenAddress, ListenerTerms};
 
 use crate::answer::{Fixed, Redirect};
 use crate::compress::{CompressPolicy, Memo, Workshop};
@@ -23,6 +26,9 @@ use crate::headers::{HeaderPolicy, TrustedProxies};
 use crate::observe::RouteMetrics;
 use crate::observe::settings::{Destination, Format, Level};
 use crate::route::{Conditions, HostTable, RouteTable};
+use crate::tls::acme::Order;
+use crate::tls::settings::UnknownSni;
+use crate::tls::{Common, SiteTls};
 use crate::upstream::Upstream;
 use crate::visits::{SitePolicy, VisitsPolicy};
 use crate::wire::{Limits, Times};
@@ -57,6 +63,12 @@ pub struct Edge {
     pub limits: Limits,
     /// The client's side's time-outs.
     pub times: Times,
+    /// How many connections clients may have.
+    pub connections: ConnectionLimits,
+    /// What a connection that speaks HTTP/2 may ask for.
+    pub http2: Http2Terms,
+    /// What all sites share of TLS.
+    pub tls: Arc<Common>,
     /// Logs.
     pub log: LogPolicy,
     /// What takes effect at the start only.
@@ -68,6 +80,7 @@ pub struct Edge {
     /// The admin interface's token; empty for none.
     pub token: String,
     hosts: HashMap<SocketAddr, HostTable>,
+    terms: HashMap<SocketAddr, ListenerTerms>,
 }
 
 /// Settings that a reload cannot change; a difference is reported.
@@ -137,6 +150,10 @@ pub struct Site {
     pub visits: Option<Arc<SitePolicy>>,
     /// The field of answers by which the app says that it knows the visitor. For parvis alone.
     pub known_by: Option<HeaderName>,
+    /// Its certificates; `None`: it has no listener with TLS.
+    pub tls: Option<Arc<SiteTls>>,
+    /// The port that plain HTTP is sent to with `https`; `None`: it is served as it is.
+    pub https_port: Option<u16>,
     /// Counts of requests that no route took.
     pub metrics: RouteMetrics,
     table: RouteTable,
@@ -205,6 +222,27 @@ impl Edge {
     /// The site for a host, of those served on this listener.
     pub fn find_site(&self, listener: SocketAddr, host: &[u8]) -> Option<usize> {
         self.hosts.get(&listener)?.find(host)
+    }
+
+    /// What is spoken on a listener.
+    pub fn listener(&self, listener: SocketAddr) -> ListenerTerms {
+        self.terms.get(&listener).copied().unwrap_or_default()
+    }
+
+    /// The site whose certificate a client sees that asks for this name; `None`: nobody's.
+    pub fn site_for_handshake(&self, listener: SocketAddr, name: Option<&str>) -> Option<&Site> {
+        let found = name.and_then(|name| self.find_site(listener, name.as_bytes()));
+        match (found, self.tls.unknown_sni()) {
+            (Some(index), _) => self.sites.get(index),
+            (None, UnknownSni::Default) => self.site_for_errors(listener),
+            (None, UnknownSni::Reject) => None,
+        }
+    }
+
+    /// What is wanted of ACME authorities.
+    pub fn orders(&self) -> Vec<Arc<Order>> {
+        let sites = self.sites.iter().filter_map(|site| site.tls.as_ref());
+        sites.flat_map(|tls| tls.orders().iter().cloned()).collect()
     }
 
     /// The listeners, sorted.

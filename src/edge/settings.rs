@@ -1,5 +1,6 @@
 //! The whole configuration: the tables of all rooms, put together.
 
+use super::connections::{ConnectionSettings, Http2Settings};
 use super::listen_address::ListenAddress;
 use super::route_headers::RouteHeaders;
 use crate::admin::settings::AdminSettings;
@@ -13,6 +14,7 @@ use crate::files::settings::{FilesMemorySettings, FilesSettings};
 use crate::headers::settings::{CacheControlSettings, HeadersSettings};
 use crate::observe::settings::LogSettings;
 use crate::route::HostPattern;
+use crate::tls::settings::{SiteTlsSettings, TlsSettings};
 use crate::upstream::settings::UpstreamSettings;
 use crate::visits::geo::settings::GeoSettings;
 use crate::visits::settings::{SiteVisits, VisitsSettings};
@@ -48,10 +50,10 @@ table! {
         max_fields: At<usize> = At::unplaced(100),
         /// The longest target. Longer: 414.
         max_uri: At<Size> = At::unplaced(Size(16 * 1024)),
-    }
-    later {
-        "connections" => "limits of connections",
-        "http2" => "settings of HTTP/2",
+        /// How many connections clients may have.
+        connections: Option<ConnectionSettings> = None,
+        /// HTTP/2.
+        http2: Option<Http2Settings> = None,
     }
 }
 
@@ -62,7 +64,10 @@ table! {
         name: At<String>,
         /// Its hosts: `"example.org"`, `"*.example.org"`. Absent: any host.
         hosts: Vec<At<HostPattern>> = Vec::new(),
-        /// Where it is served: `"0.0.0.0:80"`, or `{ address = "..." }`. Absent: `server.listen`.
+        /// Where it is served: `"0.0.0.0:80"`, or `{ address = "0.0.0.0:443", tls = true }`. The other
+        /// keys are `proxy_protocol` (each connection begins with a header of the PROXY protocol,
+        /// version 1 or 2, from an address in `trusted_proxies`; others are closed) and `h2c` (HTTP/2
+        /// without TLS, for clients that begin with it). Absent: `server.listen`.
         listen: Option<Vec<At<ListenAddress>>> = None,
         /// The largest body of a request; `"0"`: any. Larger: 413.
         max_body: Option<Size> = None,
@@ -81,11 +86,12 @@ table! {
         compress: Option<OrOff<CompressSettings>> = None,
         /// Whether guests' visits are recorded: `true`, or a table that says how.
         visits: Option<SiteVisits> = None,
+        /// Its certificates, for listeners with `tls = true`.
+        tls: Option<SiteTlsSettings> = None,
         /// The routes.
         route: Vec<RouteSettings> = Vec::new(),
     }
     later {
-        "tls" => "TLS and its certificates",
         "cache" => "caching of answers",
         "access" => "access rules",
         "limits" => "rate limits",
@@ -158,6 +164,8 @@ pub struct Settings {
     pub visits: VisitsSettings,
     /// `[geoip]`.
     pub geo: GeoSettings,
+    /// `[tls]`.
+    pub tls: TlsSettings,
     /// `[upstream.NAME]`, by name, with the place of the name.
     pub upstreams: BTreeMap<String, (Place, UpstreamSettings)>,
     /// `[[site]]`, in the order read.
@@ -168,13 +176,11 @@ pub struct Settings {
 }
 
 /// Keys at the top level, and features whose tables do not exist yet.
-const KEYS: [&str; 10] = [
-    "include", "server", "admin", "log", "files", "compress", "visits", "geoip", "upstream", "site",
+const KEYS: [&str; 11] = [
+    "include", "server", "admin", "log", "files", "compress", "visits", "geoip", "tls", "upstream",
+    "site",
 ];
-const LATER: [(&str, &str); 2] = [
-    ("cache", "caching of answers"),
-    ("tls", "TLS and its certificates"),
-];
+const LATER: [(&str, &str); 1] = [("cache", "caching of answers")];
 
 /// A table that may be given once, in any file.
 #[derive(Default)]
@@ -205,8 +211,8 @@ impl Settings {
         let mut complete = errors.is_empty();
         let (mut server, mut admin, mut log) = (None, None, None);
         let (mut files, mut compress) = (None, None);
-        let (mut visits, mut geo) = (None, None);
-        let mut once: [Once; 7] = Default::default();
+        let (mut visits, mut geo, mut tls) = (None, None, None);
+        let mut once: [Once; 8] = Default::default();
         let [
             server_once,
             admin_once,
@@ -215,6 +221,7 @@ impl Settings {
             compress_once,
             visits_once,
             geo_once,
+            tls_once,
         ] = &mut once;
         let mut upstreams = BTreeMap::new();
         let mut sites: Vec<SiteSettings> = Vec::new();
@@ -242,7 +249,10 @@ impl Settings {
                 "geoip" if geo_once.claim(key, place, errors) => {
                     geo = GeoSettings::read(&node, errors);
                 }
-                "server" | "admin" | "log" | "files" | "compress" | "visits" | "geoip" => {}
+                "tls" if tls_once.claim(key, place, errors) => {
+                    tls = TlsSettings::read(&node, errors);
+                }
+                "server" | "admin" | "log" | "files" | "compress" | "visits" | "geoip" | "tls" => {}
                 "upstream" => complete &= read_upstreams(&node, &mut upstreams, errors),
                 "site" => match Vec::<SiteSettings>::read(&node, errors) {
                     Some(more) => sites.extend(more),
@@ -262,6 +272,7 @@ impl Settings {
             compress: compress.or_else(CompressMemorySettings::absent)?,
             visits: visits.or_else(VisitsSettings::absent)?,
             geo: geo.or_else(GeoSettings::absent)?,
+            tls: tls.or_else(TlsSettings::absent)?,
             upstreams,
             sites,
             complete,
@@ -278,6 +289,7 @@ impl Settings {
             ("[compress]", CompressMemorySettings::describe()),
             ("[visits]", VisitsSettings::describe()),
             ("[geoip]", GeoSettings::describe()),
+            ("[tls]", TlsSettings::describe()),
             ("[upstream.NAME]", UpstreamSettings::describe()),
             ("[[site]]", SiteSettings::describe()),
         ]

@@ -6,10 +6,12 @@
 
 mod bearer;
 mod client;
+mod client_certificate;
 mod policy;
 pub mod request_id;
 pub mod settings;
 
 pub use bearer::has_token;
 pub use client::{Forwarding, TrustedProxies, client_address, host, remove_underscored};
+pub use client_certificate::{ShownCertificate, remove_client_certificate};
 pub use policy::{HeaderPolicy, field_name, printed};

@@ -5,7 +5,8 @@
 //! end, and what comes after it is kept for the next request. Every time-out of the client's side
 //! is here too, and so are the trailers that pingora would lose.
 
-use super::open;
+use super::carrier::Carrier;
+use super::open::Open;
 use crate::observe::OpenConnection;
 use crate::proxy::Connection;
 use crate::wire::chunked::Scanner;
@@ -21,13 +22,12 @@ use pingora::protocols::{
 };
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
 
 /// The most that is read of later requests while one is being answered.
 const AHEAD_LIMIT: usize = 64 * 1024;
@@ -55,7 +55,9 @@ pub enum NoHead {
 #[derive(Debug)]
 pub struct ClientStream {
     /// `None` once it was handed over to be closed slowly.
-    io: Option<TcpStream>,
+    io: Option<Carrier>,
+    /// Its socket, where it has one to itself.
+    open: Option<Open>,
     connection: Arc<Connection>,
     digest: Arc<ProxyDigest>,
     /// Bytes that were read but belong to what comes later.
@@ -68,24 +70,25 @@ pub struct ClientStream {
     /// For what an encoder holds back of an answer.
     holding: Patience,
     outbox: Outbox,
-    _held: OpenConnection,
+    _held: Option<OpenConnection>,
 }
 
 impl ClientStream {
-    /// A connection that was just accepted.
+    /// A connection that was just accepted. `ahead` was read of it already.
     pub fn new(
-        io: TcpStream,
+        io: Carrier,
         connection: Arc<Connection>,
         times: Times,
-        held: OpenConnection,
+        ahead: BytesMut,
+        held: Option<OpenConnection>,
     ) -> Self {
         let digest = Arc::new(connection.digest());
-        open::add(&io);
         ClientStream {
+            open: io.socket().map(Open::new),
             io: Some(io),
             connection,
             digest,
-            ahead: BytesMut::new(),
+            ahead,
             body: Body::Done,
             times,
             ended: false,
@@ -175,8 +178,21 @@ impl ClientStream {
             ready!(self.reading.poll_over(cx));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        self.ahead.reserve(4096);
-        match tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.ahead) {
+        let read = match io {
+            Carrier::Plain(_) => {
+                self.ahead.reserve(4096);
+                tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.ahead)
+            }
+            // Only reading tells whether something is there.
+            Carrier::Tls(_) | Carrier::Http2(_) => {
+                let mut space = [0u8; 4096];
+                let mut buf = ReadBuf::new(&mut space);
+                let read = Pin::new(io).poll_read(cx, &mut buf);
+                self.ahead.extend_from_slice(buf.filled());
+                read.map_ok(|()| buf.filled().len())
+            }
+        };
+        match read {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => {
                 ready!(self.reading.poll_over(cx));
@@ -289,7 +305,8 @@ impl ClientStream {
 
     /// A piece of a file goes from the kernel's cache to the socket, past this process.
     fn poll_lent(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
-        let Some(io) = self.io.as_ref() else {
+        // A file is lent only where its bytes can go as they are.
+        let Some(io) = self.io.as_ref().and_then(Carrier::plain) else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         loop {
@@ -516,7 +533,12 @@ impl Drop for ClientStream {
     fn drop(&mut self) {
         let unread = self.has_unread();
         let Some(io) = self.io.take() else { return };
-        open::remove(&io);
+        // Before the socket is closed: its number is given to the next one.
+        drop(self.open.take());
+        if matches!(io, Carrier::Http2(_)) {
+            // A stream is ended by a frame, and no reset of the kernel's eats its answer.
+            return;
+        }
         if unread && let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // Owned by the worker's runtime, and over after at most `LINGER`.
             runtime.spawn(linger(io));
@@ -531,7 +553,7 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Closes a connection on which the client may still be sending: a plain close would make the
 /// kernel reset it, and the client might never see the answer (RFC 9112 section 9.6).
-async fn linger(mut io: TcpStream) {
+async fn linger(mut io: Carrier) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let drain = async {
         io.shutdown().await?;
@@ -551,7 +573,7 @@ async fn linger(mut io: TcpStream) {
 
 impl UniqueID for ClientStream {
     fn id(&self) -> UniqueIDType {
-        self.io.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+        self.io.as_ref().map_or(-1, Carrier::id)
     }
 }
 

@@ -36,35 +36,43 @@ pub async fn serve(
         if !came {
             return;
         }
-        let began = Instant::now();
-        // Those in force now: the connection may have waited over a reload.
-        let (limits, times) = {
-            let edge = running.edge.load();
-            (edge.limits, edge.times)
-        };
-        let head = match client.read_head(&limits, times).await {
-            Ok(head) => head,
-            Err(NoHead::Closed) => return,
-            Err(NoHead::Fault(fault)) => {
-                let answer = refuse(&running, client.connection(), fault, began.elapsed());
-                close_with(&mut client, answer).await;
-                return;
-            }
-        };
-        let mut session = ServerSession::new_http1(client);
-        session.set_pipelined_prefix(head);
-        let Some(reused) = engine.process_new_http(session, &stop).await else {
-            return;
-        };
-        let (stream, _) = reused.consume();
-        client = match stream.into_any().downcast::<ClientStream>() {
-            Ok(client) => client,
-            Err(_) => return,
+        client = match exchange(client, &engine, &running, &stop, Instant::now()).await {
+            Some(client) => client,
+            None => return,
         };
         if *stop.borrow() {
             return;
         }
     }
+}
+
+/// Serves one request, whose first bytes are there. The connection, when another may follow.
+pub async fn exchange(
+    mut client: Box<ClientStream>,
+    engine: &Arc<Engine>,
+    running: &Running,
+    stop: &watch::Receiver<bool>,
+    began: Instant,
+) -> Option<Box<ClientStream>> {
+    // Those in force now: the connection may have waited over a reload.
+    let (limits, times) = {
+        let edge = running.edge.load();
+        (edge.limits, edge.times)
+    };
+    let head = match client.read_head(&limits, times).await {
+        Ok(head) => head,
+        Err(NoHead::Closed) => return None,
+        Err(NoHead::Fault(fault)) => {
+            let answer = refuse(running, client.connection(), fault, began.elapsed());
+            close_with(&mut client, answer).await;
+            return None;
+        }
+    };
+    let mut session = ServerSession::new_http1(client);
+    session.set_pipelined_prefix(head);
+    let reused = engine.process_new_http(session, stop).await?;
+    let (stream, _) = reused.consume();
+    stream.into_any().downcast::<ClientStream>().ok()
 }
 
 /// How long a request is still waited for when the process is ending. Clients have seen their
@@ -76,7 +84,7 @@ const NEWCOMER: Duration = Duration::from_secs(1);
 const KNOWN: Duration = Duration::from_millis(50);
 
 /// Returns a moment after the process was told to end.
-async fn over(stop: &mut watch::Receiver<bool>, moment: Duration) {
+pub async fn over(stop: &mut watch::Receiver<bool>, moment: Duration) {
     super::stopped(stop).await;
     tokio::time::sleep(moment).await;
 }

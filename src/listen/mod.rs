@@ -4,9 +4,14 @@
 //! that binds.
 
 mod bind;
+mod carrier;
 mod client;
 mod connection;
+mod handshake;
+mod http2;
+mod newcomer;
 mod open;
+mod proxied;
 mod worker;
 
 pub use bind::{Bound, bind};

@@ -12,14 +12,25 @@ thread_local! {
     static OPEN: RefCell<HashSet<RawFd>> = RefCell::default();
 }
 
-/// Notes a connection of this worker's.
-pub fn add(io: &TcpStream) {
-    OPEN.with_borrow_mut(|open| open.insert(io.as_raw_fd()));
+/// An open socket of this worker's; to be dropped before the socket is closed, for its number is
+/// given to the next one.
+#[derive(Debug)]
+pub struct Open(RawFd);
+
+impl Open {
+    /// Notes a socket.
+    pub fn new(io: &TcpStream) -> Self {
+        let fd = io.as_raw_fd();
+        OPEN.with_borrow_mut(|open| open.insert(fd));
+        Open(fd)
+    }
 }
 
-/// Forgets it; to be called before it is closed, for its number is given to the next one.
-pub fn remove(io: &TcpStream) {
-    OPEN.with_borrow_mut(|open| open.remove(&io.as_raw_fd()));
+impl Drop for Open {
+    fn drop(&mut self) {
+        // A worker that ends drops its connections after its list.
+        let _ = OPEN.try_with(|open| open.borrow_mut().remove(&self.0));
+    }
 }
 
 /// Ends them all, in both directions.

@@ -1,11 +1,10 @@
 //! A worker: one thread, its own runtime, its own sockets, its own pool of server connections.
 
-use super::client::ClientStream;
-use super::connection::serve;
+use super::http2::Service;
+use super::newcomer::{Newcomer, receive};
 use crate::observe::{FLUSH_EVERY, Held};
-use crate::proxy::{Connection, Engine, Running, engine};
+use crate::proxy::{Running, engine};
 use crate::upstream::pool;
-use crate::wire::Exchange;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -39,9 +38,11 @@ pub fn run(
             let socket = tokio::net::TcpListener::from_std(socket)?;
             let acceptor = Acceptor {
                 listener,
-                engine: engine.clone(),
-                running: running.clone(),
-                stop: stop.clone(),
+                service: Service {
+                    engine: engine.clone(),
+                    running: running.clone(),
+                    stop: stop.clone(),
+                },
             };
             accepting.spawn(acceptor.run(socket));
         }
@@ -90,15 +91,13 @@ fn broke(error: &io::Error) -> bool {
 
 struct Acceptor {
     listener: SocketAddr,
-    engine: Arc<Engine>,
-    running: Arc<Running>,
-    stop: watch::Receiver<bool>,
+    service: Service,
 }
 
 impl Acceptor {
     async fn run(self, socket: tokio::net::TcpListener) {
         let mut open = JoinSet::new();
-        let mut stop = self.stop.clone();
+        let mut stop = self.service.stop.clone();
         loop {
             tokio::select! {
                 accepted = socket.accept() => match accepted {
@@ -110,7 +109,7 @@ impl Acceptor {
             }
         }
         self.empty(socket, &mut open);
-        let grace = self.running.edge.load().shutdown_grace;
+        let grace = self.service.running.edge.load().shutdown_grace;
         if !all_end(&mut open, grace).await {
             super::open::end_all();
             all_end(&mut open, LAST_WORDS).await;
@@ -142,28 +141,20 @@ impl Acceptor {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        self.running.metrics.connections_accepted.inc();
-        let held = Held::new(&self.running.metrics.connections_open);
-        let connection = Arc::new(Connection {
+        self.service.running.metrics.connections_accepted.inc();
+        let newcomer = Newcomer {
+            stream,
+            peer,
             listener: self.listener,
-            peer: peer.ip(),
-            tls: false,
-            exchange: Arc::new(Exchange::default()),
-        });
-        let times = self.running.edge.load().times;
-        let client = ClientStream::new(stream, connection, times, held);
-        open.spawn(serve(
-            client,
-            self.engine.clone(),
-            self.running.clone(),
-            self.stop.clone(),
-        ));
+            held: Held::new(&self.service.running.metrics.connections_open),
+        };
+        open.spawn(receive(newcomer, self.service.clone()));
     }
 
     /// A connection that broke before it was accepted is no news; a process out of file
     /// descriptors is, and waits a little instead of spinning.
     async fn failed(&self, error: &io::Error) {
-        self.running.metrics.connections_failed.inc();
+        self.service.running.metrics.connections_failed.inc();
         if !broke(error) {
             tracing::error!(%error, listener = %self.listener, "cannot accept connections");
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -5,7 +5,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 use std::sync::OnceLock;
@@ -34,6 +34,16 @@ pub struct Metrics {
     pub connections_accepted: IntCounter,
     /// Connections that could not be accepted.
     pub connections_failed: IntCounter,
+    /// Connections closed, or told so, because they were too many or said wrongly who they are for.
+    connections_refused: IntCounterVec,
+    tls_handshakes: IntCounterVec,
+    tls_failures: IntCounterVec,
+    tls_expiry: GaugeVec,
+    http2_floods: IntCounterVec,
+    /// Certificates that an ACME authority has issued.
+    pub acme_issued: IntCounter,
+    /// Certificates that it has not.
+    pub acme_failed: IntCounter,
     /// Upgraded (WebSocket) connections open now.
     pub upgraded_open: IntGauge,
     compressed: IntCounterVec,
@@ -122,6 +132,40 @@ impl Metrics {
             connections_failed: keep.counter(
                 "parvis_connections_failed_total",
                 "Client connections that could not be accepted.",
+            )?,
+            connections_refused: keep.counters(
+                "parvis_connections_refused_total",
+                "Connections closed or answered 503 because there were too many, or because their \
+                 PROXY protocol was wrong.",
+                &["reason"],
+            )?,
+            tls_handshakes: keep.counters(
+                "parvis_tls_handshakes_total",
+                "TLS handshakes, by version and by whether the client came back with a ticket.",
+                &["version", "resumed"],
+            )?,
+            tls_failures: keep.counters(
+                "parvis_tls_handshake_failures_total",
+                "TLS handshakes that failed.",
+                &["reason"],
+            )?,
+            tls_expiry: keep.numbers(
+                "parvis_certificate_not_after_seconds",
+                "When a certificate ends, seconds since the Unix epoch.",
+                &["site", "source"],
+            )?,
+            http2_floods: keep.counters(
+                "parvis_http2_floods_total",
+                "HTTP/2 connections closed with ENHANCE_YOUR_CALM.",
+                &["reason"],
+            )?,
+            acme_issued: keep.counter(
+                "parvis_acme_issued_total",
+                "Certificates that an ACME authority has issued.",
+            )?,
+            acme_failed: keep.counter(
+                "parvis_acme_failed_total",
+                "Attempts to get a certificate from an ACME authority that failed.",
             )?,
             upgraded_open: keep.gauge(
                 "parvis_upgraded_connections_open",
@@ -270,6 +314,39 @@ impl Metrics {
         }
     }
 
+    /// Counts a connection that was refused.
+    pub fn refuse_connection(&self, reason: &str) {
+        self.connections_refused.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a handshake.
+    pub fn handshake(&self, version: &str, resumed: bool) {
+        let resumed = if resumed { "yes" } else { "no" };
+        let counter = self.tls_handshakes.with_label_values(&[version, resumed]);
+        counter.inc();
+    }
+
+    /// Counts a handshake that failed.
+    pub fn handshake_failed(&self, reason: &str) {
+        self.tls_failures.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a connection that was told to calm down.
+    pub fn calmed(&self, reason: &str) {
+        self.http2_floods.with_label_values(&[reason]).inc();
+    }
+
+    /// Notes when certificates end (site, source, seconds since the Unix epoch), in place of those
+    /// noted before.
+    pub fn certificates(&self, all: impl Iterator<Item = (String, String, f64)>) {
+        self.tls_expiry.reset();
+        for (site, source, end) in all {
+            self.tls_expiry
+                .with_label_values(&[&site, &source])
+                .set(end);
+        }
+    }
+
     /// Notes whether a server is up.
     pub fn server_up(&self, upstream: &str, server: &str, up: bool) {
         if let Ok(gauge) = self
@@ -379,6 +456,9 @@ impl Keep<'_> {
     }
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
         self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+    fn numbers(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        self.keep(GaugeVec::new(Opts::new(name, help), labels)?)
     }
     fn number(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
         self.keep(Gauge::new(name, help)?)

@@ -5,9 +5,11 @@ use super::context::Context;
 use super::encode;
 use super::respond::{Answer, Envelope};
 use crate::answer;
-use crate::edge::{Action, Route};
-use crate::headers::{client_address, host, remove_underscored, request_id};
-use crate::route::{Facts, Found};
+use crate::edge::{Action, Route, Site};
+use crate::headers::{
+    client_address, host, remove_client_certificate, remove_underscored, request_id,
+};
+use crate::route::{Facts, Found, without_port};
 use crate::wire::{has_item, target};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
@@ -16,6 +18,9 @@ use http::{HeaderMap, Method, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use std::time::SystemTime;
+
+/// When a client for whom there was no room may come again, seconds.
+const FULL_RETRY: u64 = 5;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -26,6 +31,7 @@ pub fn identify(session: &mut Session, ctx: &mut Context) {
     };
     let request = session.req_header_mut();
     remove_underscored(request);
+    remove_client_certificate(request);
     ctx.trusted = ctx.edge.trusted.contains(connection.peer);
     ctx.client = Some(client_address(connection.peer, request, &ctx.edge.trusted));
     let own = request.headers.get(X_REQUEST_ID).filter(|_| ctx.trusted);
@@ -82,19 +88,40 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
     let Some(connection) = ctx.connection.clone() else {
         return refuse(500, "internal", session, ctx);
     };
+    if connection.full {
+        // The next connection may find room.
+        ctx.retry_after = Some(FULL_RETRY);
+        return refuse(503, "full", session, ctx);
+    }
     let edge = ctx.edge.clone();
     let request = session.req_header();
     let host = host(request).map_or(&b""[..], HeaderValue::as_bytes);
     ctx.site = edge.find_site(connection.listener, host);
     let Some(site) = ctx.site.and_then(|index| edge.sites.get(index)) else {
         return refuse(
-            if connection.tls { 421 } else { 404 },
+            if connection.tls() { 421 } else { 404 },
             "no_site",
             session,
             ctx,
         );
     };
+    if let Some(secured) = &connection.secured
+        && !site
+            .tls
+            .as_ref()
+            .is_some_and(|own| own.covers(&secured.site))
+    {
+        // The certificate that the client has seen is not this site's (RFC 9110 section 15.5.20):
+        // it may come again by a connection of its own.
+        return refuse(421, "misdirected", session, ctx);
+    }
+    if certificate_ended(&connection, site) {
+        return refuse(403, "client_certificate", session, ctx);
+    }
     let (raw_path, query) = target::split_target(request.raw_path());
+    if let (Some(port), false) = (site.https_port, connection.tls()) {
+        return to_https(host, port, request.raw_path(), ctx).map(Admitted::answer);
+    }
     let Some(path) = target::normalise(raw_path) else {
         return refuse(400, "path", session, ctx);
     };
@@ -141,7 +168,7 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
             Ok(Admitted::answer(answer))
         }
         Action::Redirect(redirect) => {
-            let scheme = if connection.tls { "https" } else { "http" };
+            let scheme = if connection.tls() { "https" } else { "http" };
             let request = answer::Request {
                 scheme,
                 host,
@@ -156,6 +183,39 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
                 None => refuse(400, "path", session, ctx),
             }
         }
+    }
+}
+
+/// Whether the client came back with a ticket, and its certificate has ended since it was shown.
+fn certificate_ended(connection: &Connection, site: &Site) -> bool {
+    let identity = connection
+        .secured
+        .as_ref()
+        .and_then(|s| s.identity.as_ref());
+    let required = site
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.requires_certificate());
+    required && !identity.is_some_and(|identity| identity.verified)
+}
+
+/// Sends the client to the same URL with `https`.
+fn to_https(host: &[u8], port: u16, target: &[u8], ctx: &Context) -> pingora::Result<Answer> {
+    let name = without_port(host);
+    let port = match port {
+        443 => String::new(),
+        port => format!(":{port}"),
+    };
+    // `OPTIONS *` is about the server.
+    let target = if target.starts_with(b"/") {
+        target
+    } else {
+        b"/"
+    };
+    let to = [b"https://", name, port.as_bytes(), target].concat();
+    match HeaderValue::from_bytes(&to) {
+        Ok(to) if !name.is_empty() => Answer::redirect(308, to, &envelope(ctx)),
+        _ => Answer::error(400, None, None, &envelope(ctx)),
     }
 }
 

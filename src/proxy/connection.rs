@@ -1,5 +1,6 @@
 //! A client's connection, as requests know it.
 
+use crate::tls::{ClientIdentity, SiteTls};
 use crate::wire::Exchange;
 use http::StatusCode;
 use pingora::http::ResponseHeader;
@@ -8,20 +9,63 @@ use pingora::protocols::raw_connect::ProxyDigest;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// The facts of a connection.
+/// The facts of a connection, which all of its requests share.
 #[derive(Debug)]
-pub struct Connection {
+pub struct Facts {
     /// The listener, as the configuration names it.
     pub listener: SocketAddr,
-    /// The other end.
+    /// The other end; behind a proxy that speaks the PROXY protocol, the one that it names.
     pub peer: IpAddr,
-    /// Whether it is encrypted.
-    pub tls: bool,
+    /// What its handshake was about; `None`: it is not encrypted.
+    pub secured: Option<Secured>,
+    /// The version of HTTP that it was agreed to speak.
+    pub http2: bool,
+    /// There are more connections than may be: it is only told so.
+    pub full: bool,
+}
+
+/// What a handshake was about.
+#[derive(Debug)]
+pub struct Secured {
+    /// The site whose certificate was shown.
+    pub site: Arc<SiteTls>,
+    /// Who the client is, if it has shown a certificate.
+    pub identity: Option<Arc<ClientIdentity>>,
+}
+
+/// A connection, as one request knows it.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its facts.
+    pub facts: Arc<Facts>,
     /// What the two sides of the exchange in hand tell each other.
     pub exchange: Arc<Exchange>,
 }
 
+impl std::ops::Deref for Connection {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+impl Facts {
+    /// Whether it is encrypted.
+    pub fn tls(&self) -> bool {
+        self.secured.is_some()
+    }
+}
+
 impl Connection {
+    /// A connection with these facts.
+    pub fn new(facts: Arc<Facts>) -> Self {
+        Connection {
+            facts,
+            exchange: Arc::new(Exchange::default()),
+        }
+    }
+
     /// The facts in the only place in which pingora carries something of ours with a stream.
     pub fn digest(self: &Arc<Self>) -> ProxyDigest {
         let header = ResponseHeader::build(StatusCode::OK, Some(0));

@@ -102,7 +102,7 @@ impl Context {
     pub fn tls(&self) -> bool {
         self.connection
             .as_ref()
-            .is_some_and(|connection| connection.tls)
+            .is_some_and(|connection| connection.tls())
     }
 
     /// What `Server-Timing` tells, when the route wants it told.

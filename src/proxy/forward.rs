@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::encode;
 use crate::edge::Action;
-use crate::headers::Forwarding;
+use crate::headers::{Forwarding, ShownCertificate};
 use crate::upstream::{NoServer, Terms, Upstream};
 use crate::wire::has_item;
 use http::header::{
@@ -90,11 +90,23 @@ pub async fn prepare(
         peer: connection.peer,
         client,
         trusted: ctx.trusted,
-        tls: connection.tls,
+        tls: connection.tls(),
         host: session.req_header().headers.get(HOST),
         rfc7239: route.forwarded,
     };
     forwarding.apply(request)?;
+    if let Some(secured) = &connection.secured
+        && let Some(identity) = &secured.identity
+    {
+        let shown = ShownCertificate {
+            verified: identity.verified,
+            subject: &identity.subject,
+            serial: &identity.serial,
+            fingerprint: &identity.fingerprint,
+            certificate: &identity.header,
+        };
+        shown.apply(request)?;
+    }
     if let Some(id) = &ctx.request_id {
         request.insert_header("X-Request-ID", id.clone())?;
     }

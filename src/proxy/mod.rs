@@ -4,6 +4,7 @@
 //! This room knows the order of the others and composes them; they do not know each other.
 
 mod admit;
+mod challenge;
 mod connection;
 mod context;
 mod encode;
@@ -19,7 +20,7 @@ mod send_file;
 mod service;
 mod status;
 
-pub use connection::Connection;
+pub use connection::{Connection, Facts, Secured};
 pub use engine::{Engine, engine};
 pub use refuse::refuse;
 pub use running::Running;

@@ -1,5 +1,6 @@
 //! A request ends: what is counted and written about it.
 
+use super::connection::Connection;
 use super::context::Context;
 use super::running::Running;
 use super::status;
@@ -113,7 +114,7 @@ pub fn record(running: &Running, session: &Session, error: Option<&Error>, ctx: 
             .connected
             .and(ctx.server.as_ref())
             .map(|server| server.label.as_str()),
-        protocol: protocol(request.version),
+        protocol: protocol(request.version, ctx.connection.as_deref()),
         request_id: ctx
             .request_id
             .as_ref()
@@ -159,10 +160,14 @@ fn note_visit(
     running.recorder.note(policy, site, &ended, &facts);
 }
 
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
+/// As clients speak it: pingora is given HTTP/1 always.
+fn protocol(version: Version, connection: Option<&Connection>) -> &'static str {
+    match (
+        version,
+        connection.is_some_and(|connection| connection.http2),
+    ) {
+        (_, true) => "HTTP/2.0",
+        (Version::HTTP_10, _) => "HTTP/1.0",
         _ => "HTTP/1.1",
     }
 }

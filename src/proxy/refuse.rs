@@ -23,7 +23,7 @@ pub fn refuse(running: &Running, connection: &Connection, fault: Fault, took: Du
             .map(|site| &site.headers),
         request_id: Some(&id),
         timing: None,
-        tls: connection.tls,
+        tls: connection.tls(),
     };
     running.metrics.refuse(fault.label());
     let bytes = match Answer::error(fault.status(), None, None, &envelope) {

@@ -186,7 +186,7 @@ impl Answer {
             Body::Whole(bytes) => return session.write_response_body(Some(bytes), true).await,
             Body::Parts(parts) => {
                 // Bytes of a file can go past this process only as they are.
-                let plain = connection.filter(|connection| !connection.tls);
+                let plain = connection.filter(|connection| !connection.tls() && !connection.http2);
                 let exchange = plain.map(|connection| &*connection.exchange);
                 let mut first = true;
                 for part in parts {

@@ -2,8 +2,9 @@
 
 use super::admit::{self, Admitted};
 use super::context::Context;
+use super::respond::Answer;
 use super::running::Running;
-use super::{encode, file, forward, numbers, record, status};
+use super::{challenge, encode, file, forward, numbers, record, status};
 use crate::observe::Held;
 use crate::upstream::Lease;
 use async_trait::async_trait;
@@ -33,6 +34,30 @@ fn answered(session: &Session) -> bool {
     head.is_some_and(|head| !head.status.is_informational() || head.status == 101)
 }
 
+impl EdgeProxy {
+    /// Sends an answer of our own; the request is over with it.
+    async fn answer(
+        &self,
+        answer: Answer,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        ctx.status = answer.head.status.as_u16();
+        if ctx
+            .connection
+            .as_ref()
+            .is_some_and(|connection| connection.full)
+        {
+            session.set_keepalive(None);
+        }
+        answer
+            .send(session, ctx.connection.as_deref())
+            .await
+            .map_err(status::clients_unless_ours)?;
+        Ok(true)
+    }
+}
+
 #[async_trait]
 impl ProxyHttp for EdgeProxy {
     type CTX = Context;
@@ -54,6 +79,10 @@ impl ProxyHttp for EdgeProxy {
         if self.running.stopping() {
             session.set_keepalive(None);
         }
+        // Before all else: a site may send plain HTTP elsewhere, or be nobody's yet.
+        if let Some(answer) = challenge::answer(session, ctx, &self.running).await? {
+            return self.answer(answer, session, ctx).await;
+        }
         let answer = match admit::admit(session, ctx)? {
             Admitted::Forward => None,
             Admitted::Answer(answer) => Some(*answer),
@@ -67,12 +96,7 @@ impl ProxyHttp for EdgeProxy {
         let Some(answer) = answer else {
             return Ok(false);
         };
-        ctx.status = answer.head.status.as_u16();
-        answer
-            .send(session, ctx.connection.as_deref())
-            .await
-            .map_err(status::clients_unless_ours)?;
-        Ok(true)
+        self.answer(answer, session, ctx).await
     }
 
     async fn upstream_peer(

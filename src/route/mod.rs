@@ -7,7 +7,7 @@ pub mod conditions;
 pub mod hosts;
 
 pub use conditions::{Conditions, Expected, Facts};
-pub use hosts::{HostPattern, HostTable};
+pub use hosts::{HostPattern, HostTable, without_port};
 
 use crate::config::PathPattern;
 use http::Method;

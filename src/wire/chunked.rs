@@ -46,26 +46,58 @@ impl Scanner {
     /// [`Fault::Chunk`] for broken framing, the fault of a field for broken trailers.
     pub fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         let mut at = 0usize;
-        while let Some(&byte) = bytes.get(at) {
-            if let State::Data { left } = self.state {
-                let here = u64::try_from(bytes.len().saturating_sub(at)).unwrap_or(u64::MAX);
-                let skip = left.min(here);
-                let left = left.saturating_sub(skip);
-                self.state = if left == 0 {
-                    State::DataCr
-                } else {
-                    State::Data { left }
-                };
-                at = at.saturating_add(usize::try_from(skip).unwrap_or(usize::MAX));
-                continue;
-            }
-            self.step(byte)?;
-            at = at.saturating_add(1);
-            if self.state == State::End {
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let data = self.data(rest.len());
+            let passed = if data > 0 {
+                self.passed(data);
+                data
+            } else {
+                self.framing(rest)?
+            };
+            at = at.saturating_add(passed);
+            if self.ended() {
                 return Ok(Some(at));
             }
         }
         Ok(None)
+    }
+
+    /// Follows framing only: how many bytes at the front of `bytes` are framing. Stops before
+    /// data, at the end of the body, and where the bytes end.
+    ///
+    /// # Errors
+    /// As [`Scanner::scan`].
+    pub(super) fn framing(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        let mut at = 0usize;
+        for byte in bytes {
+            if matches!(self.state, State::Data { .. } | State::End) {
+                break;
+            }
+            self.step(*byte)?;
+            at = at.saturating_add(1);
+        }
+        Ok(at)
+    }
+
+    /// How many of the next `here` bytes are data of the chunk that is being passed; 0 when
+    /// framing comes next.
+    pub(super) fn data(&self, here: usize) -> usize {
+        match self.state {
+            State::Data { left } => usize::try_from(left).unwrap_or(usize::MAX).min(here),
+            _ => 0,
+        }
+    }
+
+    /// Passes `count` bytes of data, never more than there are.
+    pub(super) fn passed(&mut self, count: usize) {
+        if let State::Data { left } = self.state {
+            let left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+            self.state = if left == 0 {
+                State::DataCr
+            } else {
+                State::Data { left }
+            };
+        }
     }
 
     fn step(&mut self, byte: u8) -> Result<(), Fault> {

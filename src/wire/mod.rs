@@ -8,19 +8,30 @@
 //! Plain functions and state machines over bytes: no sockets, no clock but [`Patience`]'s.
 
 pub mod chunked;
+pub mod dechunk;
 pub mod exchange;
 pub mod fault;
+pub mod frames;
 pub mod head;
+pub mod headcount;
 mod list;
 pub mod outbox;
 pub mod patience;
+pub mod priority;
+pub mod proxy_protocol;
 pub mod target;
 pub mod tunnel;
+pub mod turns;
 
+pub use dechunk::{Dechunk, Piece};
 pub use exchange::{Exchange, HeldBack, Lent};
 pub use fault::Fault;
+pub use frames::{Flood, Watch};
 pub use head::{Framing, Head, Limits};
+pub use headcount::{Entered, Headcount, Seat};
 pub use list::has_item;
 pub use outbox::Outbox;
 pub use patience::{Patience, Times};
+pub use priority::Priority;
 pub use tunnel::{AppSide, Tunnel};
+pub use turns::{Turn, Turns};

@@ -38,6 +38,8 @@ struct Way {
     rest: BytesMut,
     /// The sender has said all, or is gone.
     ended: bool,
+    /// The receiver may hold back what it took: TLS has buffers of its own.
+    unflushed: bool,
     /// The receiver takes nothing any more. What it still has to say is waited for.
     broken: bool,
     /// How long the receiver may take nothing, and what it means when it does.
@@ -57,6 +59,7 @@ impl Way {
         Way {
             rest,
             ended: false,
+            unflushed: false,
             broken: false,
             limit,
             fault,
@@ -64,6 +67,19 @@ impl Way {
             read: 0,
             written: 0,
         }
+    }
+
+    /// Has what was written leave. Pending when not all of it could; the task is woken when more can.
+    fn poll_flush<B>(&mut self, cx: &mut Context<'_>, to: &mut B) -> Poll<()>
+    where
+        B: AsyncWrite + Unpin + ?Sized,
+    {
+        if self.unflushed {
+            // A receiver that is gone is noticed by who writes to it next.
+            let _ = ready!(Pin::new(to).poll_flush(cx));
+            self.unflushed = false;
+        }
+        Poll::Ready(())
     }
 
     /// Moves what can be moved. Ready when the sender has said all and it was written, or when the
@@ -82,6 +98,7 @@ impl Way {
                     Poll::Ready(Ok(n)) if n > 0 => {
                         self.rest.advance(n);
                         self.written = self.written.wrapping_add(n);
+                        self.unflushed = true;
                         self.stuck.stop();
                     }
                     Poll::Ready(_) => {
@@ -98,8 +115,16 @@ impl Way {
                 }
             }
             self.rest = BytesMut::new();
+            let flushed = self.poll_flush(cx, to);
             if self.ended {
-                return Poll::Ready(Ok(()));
+                if flushed.is_ready() {
+                    return Poll::Ready(Ok(()));
+                }
+                if !self.stuck.running() {
+                    self.stuck.restart(Some(self.limit));
+                }
+                ready!(self.stuck.poll_over(cx));
+                return Poll::Ready(Err(self.fault.into_io()));
             }
             let mut space = [0u8; PIECE];
             let mut piece = ReadBuf::new(&mut space);
@@ -119,6 +144,7 @@ impl Way {
                 Poll::Ready(Err(_)) | Poll::Pending => 0,
             };
             self.written = self.written.wrapping_add(taken);
+            self.unflushed |= taken > 0;
             self.rest
                 .extend_from_slice(piece.get(taken..).unwrap_or_default());
         }

@@ -1,0 +1,157 @@
+//! TLS on a connection that was just accepted.
+
+use crate::edge::Edge;
+use crate::proxy::{Running, Secured};
+use crate::tls::{ClientIdentity, SiteTls};
+use rustls::server::Acceptor;
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
+
+/// A connection whose handshake is done.
+pub struct Shaken {
+    /// It.
+    pub stream: TlsStream<TcpStream>,
+    /// What the handshake was about.
+    pub secured: Secured,
+    /// Whether HTTP/2 was agreed on.
+    pub http2: bool,
+}
+
+/// The protocol by which an ACME authority checks that a name is ours (RFC 8737 section 6.2).
+const ACME: &[u8] = b"acme-tls/1";
+/// HTTP/2 over TLS (RFC 9113 section 3.2).
+const H2: &[u8] = b"h2";
+/// A fatal alert `unrecognized_name` (RFC 8446 section 6, RFC 6066 section 3).
+const UNRECOGNISED: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+/// The first byte of a record that holds a part of a handshake (RFC 8446 section 5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+
+/// Does a handshake. `None` when there is nothing to serve: it failed, which was counted, or it was
+/// all that the client wanted.
+pub async fn shake(stream: TcpStream, listener: SocketAddr, running: &Running) -> Option<Shaken> {
+    match attempt(stream, listener, running).await {
+        Ok(shaken) => shaken,
+        Err(reason) => {
+            running.metrics.handshake_failed(reason);
+            None
+        }
+    }
+}
+
+async fn attempt(
+    mut stream: TcpStream,
+    listener: SocketAddr,
+    running: &Running,
+) -> Result<Option<Shaken>, &'static str> {
+    let mut first = [0u8];
+    match stream.peek(&mut first).await {
+        // Who connects and goes has not failed: load balancers look whether a port is open.
+        Ok(0) | Err(_) => return Ok(None),
+        Ok(_) => {}
+    }
+    if first.first() != Some(&HANDSHAKE_RECORD) {
+        // Somebody typed http:// before an https port.
+        if first.first().is_some_and(u8::is_ascii_uppercase) {
+            let _ = stream.write_all(PLAIN).await;
+            let _ = stream.shutdown().await;
+            return Err("plain_http");
+        }
+        return Err("no_tls");
+    }
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
+    let start = start.map_err(|error| reason(&error))?;
+    let hello = start.client_hello();
+    let challenge = hello.alpn().is_some_and(|mut all| all.any(|p| p == ACME));
+    if challenge
+        && let Some(name) = hello.server_name()
+        && let Some(config) = running.issuer.tls_alpn(name).await
+    {
+        // The authority wants to see the certificate, and goes.
+        let mut stream = start.into_stream(config).await.map_err(|e| reason(&e))?;
+        let _ = stream.shutdown().await;
+        return Ok(None);
+    }
+    let edge = running.edge.load_full();
+    let Some(site) = site(&edge, listener, hello.server_name()) else {
+        refuse(start).await;
+        return Err("unknown_name");
+    };
+    if let Some(name) = hello.server_name() {
+        for order in site.orders() {
+            if order.policy.on_demand.is_some() && order.certificate(Some(name)).is_none() {
+                // Without one, a stand-in is shown.
+                drop(running.issuer.wanted(order, name).await);
+            }
+        }
+    }
+    let heavy = site.is_heavy_for(&start.client_hello());
+    let stream = finish(start, site.config(), heavy)
+        .await
+        .map_err(|e| reason(&e))?;
+    let (_, session) = stream.get_ref();
+    let version = match session.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "1.2",
+        _ => "1.3",
+    };
+    let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+    running.metrics.handshake(version, resumed);
+    let http2 = session.alpn_protocol() == Some(H2);
+    let identity = ClientIdentity::of(session);
+    Ok(Some(Shaken {
+        stream,
+        secured: Secured { site, identity },
+        http2,
+    }))
+}
+
+fn site(edge: &Edge, listener: SocketAddr, name: Option<&str>) -> Option<Arc<SiteTls>> {
+    edge.site_for_handshake(listener, name)?.tls.clone()
+}
+
+/// Signing with RSA takes a millisecond, in which nobody else of this worker would be served.
+async fn finish(
+    start: StartHandshake<TcpStream>,
+    config: Arc<ServerConfig>,
+    heavy: bool,
+) -> io::Result<TlsStream<TcpStream>> {
+    if !heavy {
+        return start.into_stream(config).await;
+    }
+    let signing = tokio::task::spawn_blocking(move || start.into_stream(config));
+    signing.await.map_err(io::Error::other)?.await
+}
+
+/// Tells a client that its name is nobody's.
+async fn refuse(start: StartHandshake<TcpStream>) {
+    let mut stream = start.io;
+    // Who does not take it has gone.
+    let _ = stream.write_all(&UNRECOGNISED).await;
+    let _ = stream.shutdown().await;
+}
+
+/// Why a handshake failed, as the metric has it.
+fn reason(error: &io::Error) -> &'static str {
+    use rustls::Error;
+    let Some(inner) = error.get_ref() else {
+        return "closed";
+    };
+    match inner.downcast_ref::<Error>() {
+        Some(Error::AlertReceived(_)) => "client_alert",
+        Some(Error::NoCertificatesPresented) => "no_client_certificate",
+        Some(Error::InvalidCertificate(_)) => "client_certificate",
+        Some(Error::PeerIncompatible(_)) => "incompatible",
+        Some(_) => "protocol",
+        None => "closed",
+    }
+}
+
+/// For who speaks plain HTTP where TLS is spoken.
+const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+Content-Length: 60\r\nConnection: close\r\n\r\n\
+This port speaks HTTPS. Put https:// before the address.    ";

@@ -1,0 +1,205 @@
+//! The life of a connection that speaks HTTP/2: many requests at a time.
+
+use super::head;
+use super::stream::{Http2Stream, Shape};
+use super::watched::{Sight, Watched};
+use crate::listen::carrier::Carrier;
+use crate::listen::client::ClientStream;
+use crate::listen::connection::{exchange, over};
+use crate::listen::open::Open;
+use crate::proxy::{Connection, Engine, Facts, Running};
+use bytes::{Bytes, BytesMut};
+use h2::server::{Builder, SendResponse};
+use h2::{Reason, RecvStream};
+use http::{Method, Request};
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// The most of an answer that waits in a stream for the connection to send it, bytes. As much as
+/// the kernel takes at a time; each of a hundred streams may hold so much.
+const SEND_BUFFER: usize = 128 * 1024;
+/// Frames of data hold so much: smaller ones let streams take turns, larger ones cost less.
+const FRAME: u32 = 16 * 1024;
+/// How many streams a client may make us reset by its mistakes before it is told to calm down
+/// (MadeYouReset, CVE-2025-8671). Honest clients make none.
+const PROVOKED_RESETS: usize = 100;
+/// Requests taken back before we have looked at them.
+const UNSEEN_RESETS: usize = 50;
+/// How long a last frame may take to leave.
+const LAST_FRAME: Duration = Duration::from_secs(2);
+/// How long requests of a connection that broke may take to notice it and write their lines.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a client that was told to go may take.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Who serves, and until when.
+#[derive(Clone)]
+pub struct Service {
+    /// What serves requests.
+    pub engine: Arc<Engine>,
+    /// What all requests share.
+    pub running: Arc<Running>,
+    /// Turns true when the process is ending.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// How a connection ended.
+enum End {
+    /// By itself, or by the client.
+    Over,
+    /// It asked too much for nothing.
+    Flood(&'static str),
+}
+
+/// Serves a connection, of which `ahead` was read already, until one side ends it.
+pub async fn serve<S>(io: S, ahead: BytesMut, facts: Arc<Facts>, service: Service, open: Open)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (terms, times) = {
+        let edge = service.running.edge.load();
+        (edge.http2, edge.times)
+    };
+    let io = Watched::new(io, ahead, times.send);
+    let sight = io.sight();
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(terms.streams)
+        .max_header_list_size(terms.header_list)
+        .initial_window_size(terms.stream_window)
+        .initial_connection_window_size(terms.connection_window)
+        .max_frame_size(FRAME)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_local_error_reset_streams(Some(PROVOKED_RESETS))
+        .max_pending_accept_reset_streams(UNSEEN_RESETS)
+        .enable_connect_protocol();
+    let handshake = builder.handshake::<_, Bytes>(io);
+    let connection = match tokio::time::timeout(times.header, handshake).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(_)) | Err(_) => return,
+    };
+    let mut streams = JoinSet::new();
+    let mut life = Life {
+        connection,
+        sight,
+        facts,
+        idle: terms.idle,
+        first: times.header,
+        service,
+    };
+    if let End::Flood(label) = life.run(&mut streams).await {
+        life.service.running.metrics.calmed(label);
+    }
+    drop(open);
+    // Its streams have nothing to read and write any more, notice it, and write their lines.
+    drop(life);
+    let ended = async { while streams.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+}
+
+struct Life<S> {
+    connection: h2::server::Connection<Watched<S>, Bytes>,
+    sight: Sight,
+    facts: Arc<Facts>,
+    idle: Duration,
+    /// How long the first request may take to come.
+    first: Duration,
+    service: Service,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
+    async fn run(&mut self, streams: &mut JoinSet<()>) -> End {
+        let mut stop = self.service.stop.clone();
+        let mut leaving = false;
+        let mut had_one = false;
+        loop {
+            let patience = match (leaving, had_one) {
+                (true, _) => FAREWELL,
+                (false, true) => self.idle,
+                (false, false) => self.first,
+            };
+            let idle = streams.is_empty();
+            tokio::select! {
+                biased;
+                flood = poll_fn(|cx| self.sight.poll_flood(cx)) => {
+                    self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                    let last = poll_fn(|cx| self.connection.poll_closed(cx));
+                    let _ = tokio::time::timeout(LAST_FRAME, last).await;
+                    return End::Flood(flood.label());
+                }
+                came = self.connection.accept() => match came {
+                    Some(Ok((request, respond))) => {
+                        had_one = true;
+                        streams.spawn(answer(request, respond, self.facts.clone(), self.service.clone()));
+                    }
+                    Some(Err(error)) => return end(&error),
+                    None => return End::Over,
+                },
+                Some(_) = streams.join_next() => {}
+                () = over(&mut stop, Duration::ZERO), if !leaving => {
+                    leaving = true;
+                    self.connection.graceful_shutdown();
+                }
+                () = tokio::time::sleep(patience), if idle => {
+                    if leaving {
+                        return End::Over;
+                    }
+                    leaving = true;
+                    self.connection.graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// Serves one request.
+fn answer(
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    facts: Arc<Facts>,
+    service: Service,
+) -> impl Future<Output = ()> + Send + 'static {
+    let began = Instant::now();
+    let ended = request.body().is_end_stream();
+    let spelled = head::spell(&request, ended);
+    let shape = Shape {
+        chunked: spelled.chunked,
+        head_only: request.method() == Method::HEAD,
+        websocket: spelled.websocket,
+    };
+    let stream = Http2Stream::new(request.into_body(), respond, shape);
+    let times = service.running.edge.load().times;
+    let client = ClientStream::new(
+        Carrier::Http2(Box::new(stream)),
+        Arc::new(Connection::new(facts)),
+        times,
+        spelled.bytes,
+        None,
+    );
+    async move {
+        let Service {
+            engine,
+            running,
+            stop,
+        } = service;
+        // The stream is over with its answer.
+        let _ = exchange(Box::new(client), &engine, &running, &stop, began).await;
+    }
+}
+
+/// What an error says of the client.
+fn end(error: &h2::Error) -> End {
+    let calmed = error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+    let timed_out = error
+        .get_io()
+        .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
+    match calmed && !timed_out {
+        true => End::Flood("frames"),
+        false => End::Over,
+    }
+}

@@ -1,0 +1,361 @@
+//! A stream of HTTP/2, as a connection of HTTP/1 with one request.
+
+use super::head::{self, Framed};
+use crate::wire::dechunk::{Dechunk, Piece};
+use bytes::{Buf, Bytes, BytesMut};
+use h2::{Reason, RecvStream, SendStream, server::SendResponse};
+use http::StatusCode;
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The most that one step gives to a stream's window: what is given is held until the client takes it.
+const PIECE: usize = 64 * 1024;
+/// The longest head of an answer. pingora takes no longer ones from apps.
+const LONGEST_HEAD: usize = 1024 * 1024;
+
+/// What the client still says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Saying {
+    /// Bytes as they are: their number is known, or they are a WebSocket's.
+    Raw,
+    /// A body that is given on in chunks.
+    Chunks,
+    /// Its trailers.
+    Trailers,
+    /// Nothing.
+    Nothing,
+}
+
+/// What is written next of the answer.
+#[derive(Debug)]
+enum Answering {
+    /// Its head, of which this was written so far.
+    Head(BytesMut),
+    /// So many bytes.
+    Length(u64),
+    Chunks(Box<Dechunk>),
+    /// What comes, to the end.
+    Close,
+    /// A WebSocket.
+    Tunnel,
+    /// All was said.
+    Done,
+}
+
+/// One request and its answer.
+#[derive(Debug)]
+pub struct Http2Stream {
+    body: RecvStream,
+    saying: Saying,
+    /// What is to be read next.
+    queue: VecDeque<Bytes>,
+    respond: SendResponse<Bytes>,
+    send: Option<SendStream<Bytes>>,
+    answering: Answering,
+    head_only: bool,
+    websocket: bool,
+}
+
+/// How a request's body is given on.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// In chunks, for its length is not known.
+    pub chunked: bool,
+    /// A HEAD has an answer without a body.
+    pub head_only: bool,
+    /// It becomes a WebSocket.
+    pub websocket: bool,
+}
+
+impl Http2Stream {
+    /// A stream whose head was read.
+    pub fn new(body: RecvStream, respond: SendResponse<Bytes>, shape: Shape) -> Self {
+        let saying = match (shape.chunked, body.is_end_stream()) {
+            (_, true) => Saying::Nothing,
+            (true, false) => Saying::Chunks,
+            (false, false) => Saying::Raw,
+        };
+        Http2Stream {
+            body,
+            saying,
+            queue: VecDeque::new(),
+            respond,
+            send: None,
+            answering: Answering::Head(BytesMut::new()),
+            head_only: shape.head_only,
+            websocket: shape.websocket,
+        }
+    }
+
+    /// Ready when the client has taken its request back.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let reset = match &mut self.send {
+            Some(send) => send.poll_reset(cx),
+            None => self.respond.poll_reset(cx),
+        };
+        reset.map(|_| io::ErrorKind::ConnectionReset.into())
+    }
+
+    /// Waits for more of what the client says, and puts it into the queue.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.saying == Saying::Trailers {
+            let trailers = ready!(self.body.poll_trailers(cx)).map_err(broken)?;
+            self.saying = Saying::Nothing;
+            let lines = trailers.map(|trailers| head::spell_trailers(&trailers));
+            let end = [b"0\r\n", lines.unwrap_or_default().as_slice(), b"\r\n"].concat();
+            self.queue.push_back(end.into());
+            return Poll::Ready(Ok(()));
+        }
+        match ready!(self.body.poll_data(cx)) {
+            Some(Ok(data)) => {
+                // It is taken out of the queue before more is asked for.
+                let freed = self.body.flow_control().release_capacity(data.len());
+                freed.map_err(broken)?;
+                if data.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                if self.saying == Saying::Chunks {
+                    self.queue.push_back(format!("{:x}\r\n", data.len()).into());
+                    self.queue.push_back(data);
+                    self.queue.push_back(Bytes::from_static(b"\r\n"));
+                } else {
+                    self.queue.push_back(data);
+                }
+            }
+            Some(Err(error)) => return Poll::Ready(Err(broken(error))),
+            None if self.saying == Saying::Chunks => self.saying = Saying::Trailers,
+            None => self.saying = Saying::Nothing,
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes the next bytes of a head; how many belonged to it.
+    fn take_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Answering::Head(so_far) = &mut self.answering else {
+            return Ok(0);
+        };
+        let before = so_far.len();
+        // The empty line may have begun in what came before.
+        let from = before.saturating_sub(3);
+        so_far.extend_from_slice(bytes);
+        let tail = so_far.get(from..).unwrap_or_default();
+        let Some(end) = memchr::memmem::find(tail, b"\r\n\r\n") else {
+            if so_far.len() > LONGEST_HEAD {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the answer's head is too long",
+                ));
+            }
+            return Ok(bytes.len());
+        };
+        let length = from.saturating_add(end).saturating_add(4);
+        let head = so_far.split_to(length).freeze();
+        self.answering = Answering::Head(BytesMut::new());
+        self.answer(&head)?;
+        Ok(length.saturating_sub(before))
+    }
+
+    /// Sends a head.
+    fn answer(&mut self, head: &Bytes) -> io::Result<()> {
+        let (mut response, framed) = head::read(head, self.head_only)?;
+        let tunnel = self.websocket && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if tunnel {
+            // There is nothing to switch from: the stream is the WebSocket (RFC 8441 section 5).
+            *response.status_mut() = StatusCode::OK;
+        } else if response.status().is_informational() {
+            // The final answer is still to come. An interim one that cannot be sent is no loss.
+            let _ = self.respond.send_informational(response);
+            return Ok(());
+        }
+        let ended = framed == Framed::Empty && !tunnel;
+        let send = self
+            .respond
+            .send_response(response, ended)
+            .map_err(broken)?;
+        self.send = Some(send);
+        self.answering = match framed {
+            _ if tunnel => Answering::Tunnel,
+            Framed::Empty => Answering::Done,
+            Framed::Length(length) => Answering::Length(length),
+            Framed::Chunked => Answering::Chunks(Box::default()),
+            Framed::Close => Answering::Close,
+        };
+        Ok(())
+    }
+
+    /// Sends some of `data`, as much as the windows have room for. `last`: nothing follows it.
+    fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        last: bool,
+    ) -> Poll<io::Result<usize>> {
+        let Some(send) = &mut self.send else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        let wanted = data.len().min(PIECE);
+        send.reserve_capacity(wanted);
+        loop {
+            let room = send.capacity().min(wanted);
+            if room > 0 || wanted == 0 {
+                let piece = Bytes::copy_from_slice(data.get(..room).unwrap_or_default());
+                let end = last && room == data.len();
+                send.send_data(piece, end).map_err(broken)?;
+                return Poll::Ready(Ok(room));
+            }
+            match ready!(send.poll_capacity(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
+                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            }
+        }
+    }
+
+    /// One step of writing: how many of `bytes`, of which there are some, were taken.
+    fn poll_step(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.answering {
+            Answering::Head(_) => Poll::Ready(self.take_head(bytes)),
+            // A body that the answer may not have.
+            Answering::Done => Poll::Ready(Ok(bytes.len())),
+            Answering::Close | Answering::Tunnel => self.poll_data(cx, bytes, false),
+            Answering::Length(left) => {
+                let left = *left;
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                let whole = here as u64 == left;
+                let piece = bytes.get(..here).unwrap_or_default();
+                let sent = ready!(self.poll_data(cx, piece, whole))?;
+                let left = left.saturating_sub(sent as u64);
+                self.answering = if left == 0 {
+                    Answering::Done
+                } else {
+                    Answering::Length(left)
+                };
+                Poll::Ready(Ok(sent))
+            }
+            Answering::Chunks(chunks) => {
+                match chunks.next(bytes).map_err(crate::wire::Fault::into_io)? {
+                    Piece::Framing(used) => Poll::Ready(Ok(used)),
+                    Piece::Data(length) => {
+                        let piece = bytes.get(..length).unwrap_or_default();
+                        let sent = ready!(self.poll_data(cx, piece, false))?;
+                        if let Answering::Chunks(chunks) = &mut self.answering {
+                            chunks.took(sent);
+                        }
+                        Poll::Ready(Ok(sent))
+                    }
+                    Piece::End { used } => {
+                        let trailers = chunks.trailers().map_err(crate::wire::Fault::into_io)?;
+                        self.finish(&trailers)?;
+                        Poll::Ready(Ok(used))
+                    }
+                    Piece::More => Poll::Ready(Ok(bytes.len())),
+                }
+            }
+        }
+    }
+
+    /// Ends the answer, with these trailers.
+    fn finish(&mut self, trailers: &[u8]) -> io::Result<()> {
+        self.answering = Answering::Done;
+        let Some(send) = &mut self.send else {
+            return Ok(());
+        };
+        if trailers.is_empty() {
+            send.send_data(Bytes::new(), true).map_err(broken)
+        } else {
+            send.send_trailers(head::read_trailers(trailers)?)
+                .map_err(broken)
+        }
+    }
+}
+
+/// What went wrong with a stream, as it would be with a connection.
+fn broken(error: h2::Error) -> io::Error {
+    let kind = match error.reason() {
+        Some(Reason::FLOW_CONTROL_ERROR | Reason::PROTOCOL_ERROR) => io::ErrorKind::InvalidData,
+        _ => io::ErrorKind::ConnectionReset,
+    };
+    io::Error::new(kind, error)
+}
+
+impl AsyncRead for Http2Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if let Some(front) = this.queue.front_mut() {
+                let n = front.len().min(buf.remaining());
+                buf.put_slice(&front.split_to(n));
+                if !front.has_remaining() {
+                    this.queue.pop_front();
+                }
+                if buf.remaining() > 0 && !this.queue.is_empty() {
+                    continue;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if this.saying == Saying::Nothing {
+                // A WebSocket whose client has said all ends; a request is waited for to be
+                // answered, or taken back.
+                if this.websocket {
+                    return Poll::Ready(Ok(()));
+                }
+                return this.poll_gone(cx).map(Err);
+            }
+            ready!(this.poll_more(cx))?;
+        }
+    }
+}
+
+impl AsyncWrite for Http2Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut used = 0usize;
+        while let Some(rest) = buf.get(used..).filter(|rest| !rest.is_empty()) {
+            match self.poll_step(cx, rest) {
+                Poll::Ready(Ok(n)) => used = used.saturating_add(n),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if used > 0 => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(used))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The connection sends what its streams have given it when they have nothing more to do.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.answering, Answering::Close | Answering::Tunnel) {
+            self.finish(&[])?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Http2Stream {
+    fn drop(&mut self) {
+        match (&self.answering, &mut self.send) {
+            (Answering::Done, _) => {}
+            // One side has said all; that is passed on as it would be by closing a socket.
+            (Answering::Tunnel, Some(send)) => {
+                // A client that is gone already needs no end.
+                let _ = send.send_data(Bytes::new(), true);
+            }
+            // An answer that is cut off must not look whole.
+            (_, Some(send)) => send.send_reset(Reason::INTERNAL_ERROR),
+            (_, None) => self.respond.send_reset(Reason::INTERNAL_ERROR),
+        }
+    }
+}

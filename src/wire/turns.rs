@@ -1,0 +1,104 @@
+//! Whose turn it is among the answers of one HTTP/2 connection (RFC 9218 section 10).
+//!
+//! An answer that has bytes to send waits while a more urgent one gets on. Among equally urgent ones,
+//! those of which the client can use parts go on by turns, and the others one after the other, in
+//! the order they began. Nobody starves: an answer that did not get on for 50 ms, because its own
+//! window is empty or its app is slow, has nobody wait.
+
+mod order;
+
+use super::priority::Priority;
+use order::{May, Order, Place};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The answers of one connection. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Turns {
+    order: Arc<Mutex<Order>>,
+}
+
+impl Turns {
+    /// An answer begins to have bytes to send. It keeps its place until the turn is dropped.
+    pub fn begin(&self, priority: Priority) -> Turn {
+        let place = self.lock().begin(priority, Instant::now());
+        Turn {
+            turns: self.clone(),
+            place,
+            timer: None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One answer's place among those of its connection. Dropping it lets others go on.
+#[derive(Debug)]
+pub struct Turn {
+    turns: Turns,
+    place: Place,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Turn {
+    /// Whether bytes may be sent now. To be asked before each piece, by a task of a tokio runtime.
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut order = self.turns.lock();
+            if order.alone() {
+                // Without a look at the clock.
+                order.go_alone();
+                return Poll::Ready(());
+            }
+            let (may, woken) = order.ask(self.place, cx.waker(), Instant::now());
+            // Not before the lock is given back: whoever is woken comes here.
+            drop(order);
+            woken.into_iter().for_each(Waker::wake);
+            let until = match may {
+                May::Go => return Poll::Ready(()),
+                May::Wait => return Poll::Pending,
+                May::WaitUntil(until) => until,
+            };
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(until)));
+            // One that fires early is set again then: that is seldomer than whoever is ahead moves.
+            if timer.deadline() > until || timer.is_elapsed() {
+                timer.as_mut().reset(until);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Notes that `count` bytes were sent.
+    pub fn progress(&mut self, count: usize) {
+        let mut order = self.turns.lock();
+        if count > 0 && !order.alone() {
+            order.moved(self.place, Instant::now());
+        }
+    }
+
+    /// Has nobody wait for it until it asks again: its app has no more bytes for now, or the client's
+    /// window is empty. It keeps its place.
+    pub fn rest(&mut self) {
+        let woken = self.turns.lock().rest(self.place, Instant::now());
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let woken = self.turns.lock().leave(self.place, Instant::now());
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests;
