@@ -189,11 +189,6 @@ impl SiteTls {
         all
     }
 
-    /// What it wants of ACME.
-    pub fn orders(&self) -> &[Arc<super::acme::Order>] {
-        &[]
-    }
-
     /// Whether a connection whose handshake was with `other` may carry requests for this site
     /// (RFC 9110 section 7.4; if not, the answer is 421): it is the same site, or the client saw a
     /// certificate that is this site's too, and proved nothing of itself.
