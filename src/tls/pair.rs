@@ -4,7 +4,7 @@ use super::certificate::Certificate;
 use super::facts::{Facts, Key, day};
 use super::handshake::provider;
 use super::pem::{Fault, PemFile, warn_if_public};
-use super::status::CertificateSource;
+use super::status::{CertificateSource, WARN_BEFORE};
 use crate::config::{At, Diagnostic, Diagnostics, FilePath};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -12,8 +12,6 @@ use rustls::{Error, InconsistentKeys};
 use std::path::Path;
 use std::sync::Arc;
 
-/// From so many seconds before its end, a certificate is warned about.
-pub const WARN_BEFORE: i64 = 14 * 86_400;
 /// RFC 9325 section 4.2; rustls takes no smaller one.
 const LEAST_RSA: usize = 2048;
 const CHAIN: &str = "a certificate and its chain, in PEM";

@@ -51,11 +51,10 @@ fn the_clients_signatures_decide_between_keys() {
     let site = built(&folder, &["a.example"], &own).site();
     let (client, _) = shake(&Arc::new(client(&root)), &site, "a.example").unwrap();
     assert_eq!(shown(&client), ec.der().as_ref());
-    let mut old = client_config_of_rsa(&root);
-    let (client, _) = shake(&Arc::new(old.clone()), &site, "a.example").unwrap();
+    let old = client_config_of_rsa(&root);
+    let (client, _) = shake(&Arc::new(old), &site, "a.example").unwrap();
     assert_eq!(shown(&client), rsa.der().as_ref());
     // TLS 1.2 too.
-    old.resumption = rustls::client::Resumption::disabled();
     let (client, server) = shake(&Arc::new(only_12(&root, true)), &site, "a.example").unwrap();
     assert_eq!(shown(&client), rsa.der().as_ref());
     assert_eq!(server.protocol_version(), Some(ProtocolVersion::TLSv1_2));
@@ -199,4 +198,62 @@ fn http2_is_offered_where_it_is_spoken() {
         let (_, server) = shake(&client, &site, "a.example").unwrap();
         assert_eq!(server.alpn_protocol(), Some(expected));
     }
+}
+
+#[test]
+fn what_acme_ordered_takes_the_stand_ins_place() {
+    let (folder, root) = (Folder::new(), Authority::root("Root"));
+    let wanted = Wanted {
+        name: "shop",
+        hosts: &["a.example"],
+        common: "storage = \"acme\"",
+        own: "acme = { email = \"ann@example.org\" }",
+        ..Wanted::default()
+    };
+    let site = wanted.build(&folder.0).site();
+    let client = Arc::new(client(&root));
+    let error = shake(&client, &site, "a.example").err().unwrap();
+    assert!(
+        matches!(error, rustls::Error::InvalidCertificate(_)),
+        "{error}"
+    );
+    let issued = root.issue(&["a.example"]);
+    let text = issued.key.clone() + &issued.chain;
+    let held = acme::Issued::from_pem(text.as_bytes()).unwrap();
+    site.orders()[0].slot.put(Arc::new(held));
+    let (client, _) = shake(&client, &site, "a.example").unwrap();
+    assert_eq!(shown(&client), issued.der().as_ref());
+    let [status] = &site.certificates()[..] else {
+        panic!();
+    };
+    assert_eq!(status.source, CertificateSource::Acme);
+    assert!(!status.ends_soon(status.not_after - WARN_BEFORE));
+    assert!(status.ends_soon(status.not_after - WARN_BEFORE + 1));
+    // Beside a file, the name decides.
+    let rsa = root.issue_rsa(&["b.example", "a.example"]);
+    folder.put("b", &rsa);
+    let own = format!("{}\n{}", wanted.own, pair("b"));
+    let both = Wanted {
+        own: &own,
+        hosts: &["b.example"],
+        ..wanted
+    };
+    let site = both.build(&folder.0).site();
+    let all = [
+        SignatureScheme::ECDSA_NISTP256_SHA256,
+        SignatureScheme::RSA_PSS_SHA256,
+    ];
+    let shown = |name| {
+        let chosen = site
+            .choice()
+            .choose(Some(name), &all, super::super::choice::now());
+        chosen.unwrap().cert[0].clone()
+    };
+    assert_eq!(shown("b.example"), rsa.der());
+    let ordered = root.issue(&["b.example"]);
+    let text = ordered.key.clone() + &ordered.chain;
+    let held = acme::Issued::from_pem(text.as_bytes()).unwrap();
+    site.orders()[0].slot.put(Arc::new(held));
+    assert_eq!(shown("b.example"), ordered.der());
+    assert_eq!(shown("a.example"), rsa.der());
 }
