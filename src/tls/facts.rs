@@ -150,7 +150,7 @@ fn host(name: &GeneralName<'_>) -> Option<String> {
 fn key(key: &SubjectPublicKeyInfo<'_>) -> Key {
     let oid = key.algorithm.algorithm.to_id_string();
     match oid.as_str() {
-        "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" => Key::Rsa(rsa_bits(key)),
+        "1.2.840.113549.1.1.1" => Key::Rsa(rsa_bits(key)),
         "1.2.840.10045.2.1" => {
             let curve = key.algorithm.parameters.as_ref();
             let curve = curve.and_then(|curve| curve.as_oid().ok());

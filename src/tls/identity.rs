@@ -49,3 +49,26 @@ impl ClientIdentity {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair};
+
+    #[test]
+    fn who_came_back_after_the_end_is_not_verified() {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        let at = |seconds| time::OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        (params.not_before, params.not_after) = (at(1_000), at(2_000));
+        let certificate = params.self_signed(&key).unwrap();
+        for (now, verified) in [(999, false), (1_000, true), (2_000, true), (2_001, false)] {
+            let identity = ClientIdentity::read(certificate.der(), now).unwrap();
+            assert_eq!(identity.verified, verified, "{now}");
+        }
+        assert_eq!(
+            ClientIdentity::read(&CertificateDer::from(vec![1]), 0),
+            None
+        );
+    }
+}

@@ -33,4 +33,4 @@ mod tickets;
 pub use common::Common;
 pub use identity::ClientIdentity;
 pub use site::{SiteOrder, SiteTls};
-pub use status::{CertificateSource, CertificateStatus};
+pub use status::{CertificateSource, CertificateStatus, WARN_BEFORE};

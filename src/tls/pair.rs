@@ -4,7 +4,7 @@ use super::certificate::Certificate;
 use super::facts::{Facts, Key, day};
 use super::handshake::provider;
 use super::pem::{Fault, PemFile, warn_if_public};
-use super::status::CertificateSource;
+use super::status::{CertificateSource, WARN_BEFORE};
 use crate::config::{At, Diagnostic, Diagnostics, FilePath};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -12,8 +12,6 @@ use rustls::{Error, InconsistentKeys};
 use std::path::Path;
 use std::sync::Arc;
 
-/// From so many seconds before its end, a certificate is warned about.
-pub const WARN_BEFORE: i64 = 14 * 86_400;
 /// RFC 9325 section 4.2; rustls takes no smaller one.
 const LEAST_RSA: usize = 2048;
 const CHAIN: &str = "a certificate and its chain, in PEM";
@@ -30,7 +28,11 @@ pub fn load(
     let (certificate_path, key_path) = (&certificate.value.0, &key.value.0);
     let chain =
         PemFile::read(certificate_path, CHAIN).and_then(|file| file.chain(certificate_path));
-    let chain = chain.and_then(|chain| Ok((facts(&chain, certificate_path)?, chain)));
+    let chain = chain.and_then(|chain| {
+        let all = facts(&chain, certificate_path)?;
+        strong(&all, certificate_path)?;
+        Ok((all, chain))
+    });
     let private = PemFile::read(key_path, KEY).and_then(|file| file.key(key_path));
     let private = private.and_then(|der| {
         let shown = key_path.display();
@@ -48,19 +50,13 @@ pub fn load(
     let ((all, chain), private) = (chain.ok()?, private.ok()?);
     warn_if_public(key, "the private key", errors);
     let leaf = all.first()?;
-    let fault = matching(&chain, &private, certificate_path)
-        .map_err(|fault| (fault, true))
-        .and_then(|()| {
-            let checked =
-                in_order(&all, certificate_path).and_then(|()| strong(&all, certificate_path));
-            checked.map_err(|fault| (fault, false))
-        });
-    if let Err((fault, names_key)) = fault {
+    if let Err(fault) = matching(&chain, &private, certificate_path) {
         let diagnostic = fault.at(certificate.place);
-        errors.push(match names_key {
-            true => diagnostic.related(key.place, "the key"),
-            false => diagnostic,
-        });
+        errors.push(diagnostic.related(key.place, "the key"));
+        return None;
+    }
+    if let Err(fault) = in_order(&all, certificate_path) {
+        errors.push(fault.at(certificate.place));
         return None;
     }
     let dated = warnings(leaf, certificate_path, now);

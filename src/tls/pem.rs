@@ -123,13 +123,18 @@ impl PemFile {
             key: None,
             labels,
         };
+        let encrypted = file.has("ENCRYPTED");
         for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes) {
-            let (kind, der) = section.map_err(|error| broken(&shown, &error))?;
+            let (kind, der) = match section {
+                Ok(section) => section,
+                // RFC 1421 has lines in a section that tell how it is encrypted.
+                Err(_) if encrypted => continue,
+                Err(error) => return Err(broken(&shown, &error)),
+            };
             if kind == SectionKind::Certificate {
                 file.certificates.push(CertificateDer::from(der));
             } else if let Some(key) = PrivateKeyDer::from_pem(kind, der)
                 && file.key.is_none()
-                && !file.has("ENCRYPTED")
             {
                 file.key = Some(key);
             }

@@ -117,8 +117,9 @@ impl TlsSettings {
 impl SiteTlsSettings {
     /// The files that it names. To be watched before they are read, and also when they are wrong.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let acme = self.acme.as_ref().and_then(|acme| acme.ca.as_ref());
         let own = [&self.certificate, &self.key, &self.client_ca];
-        let own = own.into_iter().flatten();
+        let own = own.into_iter().flatten().chain(acme);
         let more = self.certificates.iter();
         let more = more.flat_map(|pair| [&pair.certificate, &pair.key]);
         own.chain(more).map(|at| at.value.0.as_path())

@@ -107,18 +107,13 @@ impl SiteTls {
             let what = format!("TLS of the site `{}` cannot be set up: {error}", order.site);
             errors.push(Diagnostic::new(settings.place, what));
         });
-        let ordered = acme.iter().flat_map(|order| order.watched());
         Some(SiteTls {
             site: order.site.to_string(),
             config: Arc::new(config.ok()?),
             min_version: settings.min_version,
             client_ca: client_ca.map(|ca| ca.required),
             redirect: settings.redirect,
-            watched: settings
-                .files()
-                .map(Path::to_path_buf)
-                .chain(ordered)
-                .collect(),
+            watched: settings.files().map(Path::to_path_buf).collect(),
             orders: acme.into_iter().collect(),
             choice,
         })
@@ -204,6 +199,11 @@ impl SiteTls {
             && self.min_version <= other.min_version
             && !theirs.is_empty()
             && theirs.iter().all(|leaf| own.contains(leaf))
+    }
+
+    #[cfg(test)]
+    pub(super) fn choice(&self) -> &Choice {
+        &self.choice
     }
 
     fn ordered(&self) -> Option<Arc<rustls::sign::CertifiedKey>> {

@@ -3,6 +3,9 @@
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// From so many seconds before its end, a certificate is warned about.
+pub const WARN_BEFORE: i64 = 14 * 86_400;
+
 /// A certificate that a site can show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CertificateStatus {
@@ -24,6 +27,15 @@ pub struct CertificateStatus {
     pub key: String,
     /// Where it comes from.
     pub source: CertificateSource,
+}
+
+impl CertificateStatus {
+    /// Whether it has ended, or will so soon that somebody should look at it. `now`: seconds since
+    /// the Unix epoch. A stand-in never does: it is replaced, or made anew.
+    pub fn ends_soon(&self, now: i64) -> bool {
+        let left = self.not_after.saturating_sub(now);
+        left < WARN_BEFORE && self.source != CertificateSource::StandIn
+    }
 }
 
 /// Where a certificate comes from.
