@@ -16,7 +16,7 @@ use http::header::{
 };
 use http::{HeaderMap, Method, Version};
 use pingora::http::RequestHeader;
-use pingora::proxy::Session;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// When a client for whom there was no room may come again, seconds.
@@ -25,11 +25,7 @@ const FULL_RETRY: u64 = 5;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Who sends the request, and what it is called.
-pub fn identify(session: &mut Session, ctx: &mut Context) {
-    let Some(connection) = Connection::of(session.digest()).cloned() else {
-        return;
-    };
-    let request = session.req_header_mut();
+pub fn identify(request: &mut RequestHeader, connection: Arc<Connection>, ctx: &mut Context) {
     remove_underscored(request);
     remove_client_certificate(request);
     ctx.trusted = ctx.edge.trusted.contains(connection.peer);
@@ -84,24 +80,23 @@ impl Admitted {
 ///
 /// # Errors
 /// An answer that cannot be built.
-pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> {
+pub fn admit(request: &RequestHeader, ctx: &mut Context) -> pingora::Result<Admitted> {
     let Some(connection) = ctx.connection.clone() else {
-        return refuse(500, "internal", session, ctx);
+        return refuse(500, "internal", request, ctx);
     };
     if connection.full {
         // The next connection may find room.
         ctx.retry_after = Some(FULL_RETRY);
-        return refuse(503, "full", session, ctx);
+        return refuse(503, "full", request, ctx);
     }
     let edge = ctx.edge.clone();
-    let request = session.req_header();
     let host = host(request).map_or(&b""[..], HeaderValue::as_bytes);
     ctx.site = edge.find_site(connection.listener, host);
     let Some(site) = ctx.site.and_then(|index| edge.sites.get(index)) else {
         return refuse(
             if connection.tls() { 421 } else { 404 },
             "no_site",
-            session,
+            request,
             ctx,
         );
     };
@@ -113,17 +108,17 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
     {
         // The certificate that the client has seen is not this site's (RFC 9110 section 15.5.20):
         // it may come again by a connection of its own.
-        return refuse(421, "misdirected", session, ctx);
+        return refuse(421, "misdirected", request, ctx);
     }
     if certificate_ended(&connection, site) {
-        return refuse(403, "client_certificate", session, ctx);
+        return refuse(403, "client_certificate", request, ctx);
     }
     let (raw_path, query) = target::split_target(request.raw_path());
     if let (Some(port), false) = (site.https_port, connection.tls()) {
         return to_https(host, port, request.raw_path(), ctx).map(Admitted::answer);
     }
     let Some(path) = target::normalise(raw_path) else {
-        return refuse(400, "path", session, ctx);
+        return refuse(400, "path", request, ctx);
     };
     if let Some(numbers) = site.shared_numbers(&path) {
         return Ok(Admitted::Numbers(numbers));
@@ -138,22 +133,22 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
         Found::Route(index) | Found::AddSlash(index) => *index,
         Found::WrongMethod(methods) => {
             let allow: Vec<&str> = methods.iter().map(Method::as_str).collect();
-            return not_allowed(&allow.join(", "), session, ctx).map(Admitted::answer);
+            return not_allowed(&allow.join(", "), request, ctx).map(Admitted::answer);
         }
-        Found::Nothing => return refuse(404, "no_route", session, ctx),
+        Found::Nothing => return refuse(404, "no_route", request, ctx),
     };
     ctx.route = Some(index);
     let Some(route) = site.routes.get(index) else {
-        return refuse(500, "internal", session, ctx);
+        return refuse(500, "internal", request, ctx);
     };
     if matches!(found, Found::AddSlash(_)) {
         return add_slash(target::encode(&path).as_bytes(), query, ctx).map(Admitted::answer);
     }
     if too_large(&request.headers, route) {
-        return refuse(413, "body_too_large", session, ctx);
+        return refuse(413, "body_too_large", request, ctx);
     }
     if ctx.websocket && has_body(&request.headers) {
-        return refuse(400, "websocket_with_body", session, ctx);
+        return refuse(400, "websocket_with_body", request, ctx);
     }
     // Of interest where an app may answer.
     let policy = route.compress.as_deref();
@@ -169,18 +164,18 @@ pub fn admit(session: &Session, ctx: &mut Context) -> pingora::Result<Admitted> 
         }
         Action::Redirect(redirect) => {
             let scheme = if connection.tls() { "https" } else { "http" };
-            let request = answer::Request {
+            let asked = answer::Request {
                 scheme,
                 host,
                 raw_path,
                 path: &path,
                 query,
             };
-            match redirect.location(&route.pattern, &request) {
+            match redirect.location(&route.pattern, &asked) {
                 Some(to) => {
                     Answer::redirect(redirect.status, to, &envelope(ctx)).map(Admitted::answer)
                 }
-                None => refuse(400, "path", session, ctx),
+                None => refuse(400, "path", request, ctx),
             }
         }
     }
@@ -252,10 +247,10 @@ pub fn envelope(ctx: &Context) -> Envelope<'_> {
 fn refuse(
     status: u16,
     why: &'static str,
-    session: &Session,
+    request: &RequestHeader,
     ctx: &mut Context,
 ) -> pingora::Result<Admitted> {
-    refusal(status, why, session, ctx).map(Admitted::answer)
+    refusal(status, why, request, ctx).map(Admitted::answer)
 }
 
 /// Refuses a request: an error's page, and `why` for the log.
@@ -265,19 +260,19 @@ fn refuse(
 pub fn refusal(
     status: u16,
     why: &'static str,
-    session: &Session,
+    request: &RequestHeader,
     ctx: &mut Context,
 ) -> pingora::Result<Answer> {
     ctx.fault = Some(why);
-    error_answer(status, session, ctx)
+    error_answer(status, request, ctx)
 }
 
 /// A 405, which names what may be done instead (RFC 9110 section 15.5.6).
 ///
 /// # Errors
 /// More fields than a header map holds.
-pub fn not_allowed(allow: &str, session: &Session, ctx: &Context) -> pingora::Result<Answer> {
-    let mut answer = error_answer(405, session, ctx)?;
+pub fn not_allowed(allow: &str, request: &RequestHeader, ctx: &Context) -> pingora::Result<Answer> {
+    let mut answer = error_answer(405, request, ctx)?;
     answer.head.insert_header("Allow", allow)?;
     Ok(answer)
 }
@@ -300,7 +295,15 @@ pub fn add_slash(path: &[u8], query: Option<&[u8]>, ctx: &Context) -> pingora::R
 ///
 /// # Errors
 /// A status outside of 100 to 999.
-pub fn error_answer(status: u16, session: &Session, ctx: &Context) -> pingora::Result<Answer> {
-    let headers = &session.req_header().headers;
-    Answer::error(status, Some(headers), ctx.retry_after, &envelope(ctx))
+pub fn error_answer(
+    status: u16,
+    request: &RequestHeader,
+    ctx: &Context,
+) -> pingora::Result<Answer> {
+    Answer::error(
+        status,
+        Some(&request.headers),
+        ctx.retry_after,
+        &envelope(ctx),
+    )
 }

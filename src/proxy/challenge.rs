@@ -7,11 +7,15 @@ use super::running::Running;
 use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
+use pingora::http::{RequestHeader, ResponseHeader};
 
 /// Where it asks (RFC 8555 section 8.3).
 const PREFIX: &[u8] = b"/.well-known/acme-challenge/";
+
+/// Whether a request may be such a question.
+pub fn asks(request: &RequestHeader) -> bool {
+    request.raw_path().starts_with(PREFIX)
+}
 
 /// The answer, when the request asks for a token of an order in hand. Any other request goes its
 /// way, also for a token: the app may have orders of its own.
@@ -19,11 +23,10 @@ const PREFIX: &[u8] = b"/.well-known/acme-challenge/";
 /// # Errors
 /// An answer that cannot be built.
 pub async fn answer(
-    session: &Session,
+    request: &RequestHeader,
     ctx: &Context,
     running: &Running,
 ) -> pingora::Result<Option<Answer>> {
-    let request = session.req_header();
     let Some(token) = request.raw_path().strip_prefix(PREFIX) else {
         return Ok(None);
     };

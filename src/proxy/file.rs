@@ -19,8 +19,7 @@ use http::header::{
     IF_RANGE, RANGE,
 };
 use http::{HeaderMap, Method};
-use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,7 +36,11 @@ const ASK_FIRST: HeaderValue = HeaderValue::from_static("no-cache");
 ///
 /// # Errors
 /// A file that cannot be read: 500.
-pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result<Option<Answer>> {
+pub async fn answer(
+    request: &RequestHeader,
+    ctx: &mut Context,
+    path: &[u8],
+) -> Result<Option<Answer>> {
     let edge = ctx.edge.clone();
     let route = ctx
         .site
@@ -46,11 +49,10 @@ pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result
     else {
         return Error::e_explain(ErrorType::InternalError, "the route has no files");
     };
-    let request = session.req_header();
     let (raw_path, query) = target::split_target(request.raw_path());
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     if !reads && fallback.is_none() {
-        return not_allowed(READS, session, ctx).map(Some);
+        return not_allowed(READS, request, ctx).map(Some);
     }
     let below = route.pattern.below(path);
     let found = match is_devious(raw_path) {
@@ -65,7 +67,7 @@ pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result
             Ok(None)
         }
         Found::Missing if fallback.is_some() => Ok(None),
-        Found::Missing => refusal(404, "no_file", session, ctx).map(Some),
+        Found::Missing => refusal(404, "no_file", request, ctx).map(Some),
         Found::Forbidden => {
             // Nobody but the operator can mend it.
             tracing::warn!(
@@ -74,9 +76,9 @@ pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result
                 path = %String::from_utf8_lossy(below).escape_debug(),
                 "a file may not be read: permission denied"
             );
-            refusal(403, "file_unreadable", session, ctx).map(Some)
+            refusal(403, "file_unreadable", request, ctx).map(Some)
         }
-        Found::File(_) | Found::Listing(_) if !reads => not_allowed(READS, session, ctx).map(Some),
+        Found::File(_) | Found::Listing(_) if !reads => not_allowed(READS, request, ctx).map(Some),
         Found::AddSlash => {
             // `//host` would lead to another site.
             let doubled = raw_path.iter().take_while(|b| **b == b'/').count();
@@ -87,13 +89,13 @@ pub async fn answer(session: &Session, ctx: &mut Context, path: &[u8]) -> Result
         }
         Found::Listing(items) => {
             let policy = route.compress.as_deref();
-            list(items, path, query, policy, session, ctx)
+            list(items, path, query, policy, request, ctx)
                 .await
                 .map(Some)
         }
         Found::File(entry) => {
             let policy = route.compress.as_deref();
-            send(&entry, policy, session, ctx).await.map(Some)
+            send(&entry, policy, request, ctx).await.map(Some)
         }
     }
 }
@@ -103,10 +105,10 @@ async fn list(
     path: &[u8],
     query: Option<&[u8]>,
     policy: Option<&CompressPolicy>,
-    session: &Session,
+    request: &RequestHeader,
     ctx: &Context,
 ) -> Result<Answer> {
-    let headers = &session.req_header().headers;
+    let headers = &request.headers;
     let json = prefers_json(headers);
     let (path, number) = (path.to_vec(), listing::requested_page(query));
     let write = move || {
@@ -160,10 +162,9 @@ enum Source {
 async fn send(
     entry: &Arc<Entry>,
     policy: Option<&CompressPolicy>,
-    session: &Session,
+    request: &RequestHeader,
     ctx: &Context,
 ) -> Result<Answer> {
-    let request = session.req_header();
     let headers = &request.headers;
     let validators = Validators {
         base: &entry.tag,
@@ -176,7 +177,7 @@ async fn send(
     let varies = shrinks.is_some() || Coding::ALL.iter().any(|c| entry.sibling(*c).is_some());
     let verdict = evaluate(headers, &validators);
     if verdict == Verdict::Failed {
-        return error_answer(412, session, ctx);
+        return error_answer(412, request, ctx);
     }
     // A 304 has the client's own tag, of whichever form that is: a cache updates what has the same
     // (RFC 9111 section 4.3.4).

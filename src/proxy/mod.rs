@@ -12,6 +12,7 @@ mod engine;
 mod file;
 mod forward;
 mod numbers;
+mod prompt;
 mod record;
 mod refuse;
 mod respond;
@@ -22,5 +23,6 @@ mod status;
 
 pub use connection::{Connection, Facts, Secured};
 pub use engine::{Engine, engine};
+pub use prompt::{Prompt, prompt};
 pub use refuse::refuse;
 pub use running::Running;

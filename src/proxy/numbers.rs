@@ -11,7 +11,7 @@ use crate::wire::target;
 use bytes::Bytes;
 use http::Method;
 use http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, WWW_AUTHENTICATE};
-use pingora::proxy::Session;
+use pingora::http::RequestHeader;
 use std::time::SystemTime;
 use tokio::sync::Semaphore;
 
@@ -26,12 +26,11 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// # Errors
 /// More fields than a header map holds.
 pub async fn answer(
-    session: &Session,
+    request: &RequestHeader,
     ctx: &mut Context,
     running: &Running,
     path: String,
 ) -> pingora::Result<Answer> {
-    let request = session.req_header();
     let site = ctx.site().and_then(|site| site.visits.clone());
     let Some((site, share)) = site
         .as_ref()
@@ -49,7 +48,7 @@ pub async fn answer(
     }
     // What changes something is the operator's, on the admin interface.
     if ![Method::GET, Method::HEAD].contains(&request.method) {
-        return not_allowed("GET, HEAD", session, ctx);
+        return not_allowed("GET, HEAD", request, ctx);
     }
     let Some(desk) = running.recorder.desk() else {
         let body = br#"{"error":"visits are kept in no database: set `store` in [visits]"}"#;
@@ -58,7 +57,7 @@ pub async fn answer(
     // Files are read by the same threads: questions must not take them all.
     let Ok(_turn) = QUESTIONS.try_acquire() else {
         ctx.retry_after = Some(1);
-        return refusal(503, "numbers_busy", session, ctx);
+        return refusal(503, "numbers_busy", request, ctx);
     };
     let (_, query) = target::split_target(request.raw_path());
     let query = String::from_utf8_lossy(query.unwrap_or_default()).into_owned();

@@ -11,7 +11,7 @@ use crate::wire::target;
 use http::Version;
 use http::header::{HOST, HeaderName, HeaderValue, REFERER, USER_AGENT};
 use pingora::Error;
-use pingora::proxy::Session;
+use pingora::http::{RequestHeader, ResponseHeader};
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
@@ -24,15 +24,20 @@ pub fn millis(duration: Duration) -> String {
 /// nginx's number for a client that went before its answer.
 const CLIENT_CLOSED: u16 = 499;
 
-/// Counts the request and writes its line.
-pub fn record(running: &Running, session: &Session, error: Option<&Error>, ctx: &Context) {
+/// Counts the request and writes its line. `answer`: the head that the client was sent last.
+pub fn record(
+    running: &Running,
+    request: &RequestHeader,
+    answer: Option<&ResponseHeader>,
+    error: Option<&Error>,
+    ctx: &Context,
+) {
     let duration = ctx.started.elapsed();
     let upstream_duration = ctx
         .answered
         .zip(ctx.connected)
         .map(|(answered, sent)| answered.saturating_duration_since(sent));
-    let written = session
-        .response_written()
+    let written = answer
         .map(|head| head.status.as_u16())
         // An interim answer is none.
         .filter(|s| *s == 101 || *s >= 200);
@@ -44,7 +49,6 @@ pub fn record(running: &Running, session: &Session, error: Option<&Error>, ctx: 
     let fault = ctx
         .fault
         .or_else(|| error.map(|error| status::verdict(error).kind));
-    let request = session.req_header();
     let (bytes_in, bytes_out) = ctx
         .connection
         .as_ref()
@@ -78,7 +82,7 @@ pub fn record(running: &Running, session: &Session, error: Option<&Error>, ctx: 
             .metrics
             .compressed(encoding.coding().name(), taken, made);
     }
-    note_visit(running, session, error, status, duration, ctx);
+    note_visit(running, request, answer, error, ctx, (status, duration));
     let log = &ctx.edge.log;
     if log
         .slow
@@ -129,22 +133,21 @@ pub fn record(running: &Running, session: &Session, error: Option<&Error>, ctx: 
 /// A page that was sent whole may be a guest's visit.
 fn note_visit(
     running: &Running,
-    session: &Session,
+    request: &RequestHeader,
+    answer: Option<&ResponseHeader>,
     error: Option<&Error>,
-    status: u16,
-    took: Duration,
     ctx: &Context,
+    (status, took): (u16, Duration),
 ) {
     let (Some(policy), Some(site)) = (&ctx.edge.visits, ctx.site()) else {
         return;
     };
-    let (Some(site), Some(answer)) = (&site.visits, session.response_written()) else {
+    let (Some(site), Some(answer)) = (&site.visits, answer) else {
         return;
     };
     if error.is_some() || ctx.upgraded.is_some() {
         return;
     }
-    let request = session.req_header();
     let ended = visits::Ended {
         method: &request.method,
         request: &request.headers,

@@ -1,6 +1,7 @@
 //! The only `impl ProxyHttp`: the order of the rooms. Each phase calls one and goes on.
 
 use super::admit::{self, Admitted};
+use super::connection::Connection;
 use super::context::Context;
 use super::respond::Answer;
 use super::running::Running;
@@ -75,22 +76,24 @@ impl ProxyHttp for EdgeProxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         // Time-outs are the streams' own: one per direction and purpose.
         session.set_read_timeout(None);
-        admit::identify(session, ctx);
+        if let Some(connection) = Connection::of(session.digest()).cloned() {
+            admit::identify(session.req_header_mut(), connection, ctx);
+        }
         if self.running.stopping() {
             session.set_keepalive(None);
         }
         // Before all else: a site may send plain HTTP elsewhere, or be nobody's yet.
-        if let Some(answer) = challenge::answer(session, ctx, &self.running).await? {
+        if let Some(answer) = challenge::answer(session.req_header(), ctx, &self.running).await? {
             return self.answer(answer, session, ctx).await;
         }
-        let answer = match admit::admit(session, ctx)? {
+        let answer = match admit::admit(session.req_header(), ctx)? {
             Admitted::Forward => None,
             Admitted::Answer(answer) => Some(*answer),
-            Admitted::File(path) => file::answer(session, ctx, &path).await?,
+            Admitted::File(path) => file::answer(session.req_header(), ctx, &path).await?,
             Admitted::Numbers(path) => {
                 // Who looks at the numbers is not a guest.
                 ctx.known = true;
-                Some(numbers::answer(session, ctx, &self.running, path).await?)
+                Some(numbers::answer(session.req_header(), ctx, &self.running, path).await?)
             }
         };
         let Some(answer) = answer else {
@@ -291,7 +294,7 @@ impl ProxyHttp for EdgeProxy {
         if verdict.status > 0 && !answered(session) {
             ctx.status = verdict.status;
             session.set_keepalive(None);
-            let answer = admit::error_answer(verdict.status, session, ctx);
+            let answer = admit::error_answer(verdict.status, session.req_header(), ctx);
             let sent = match answer {
                 Ok(answer) => answer.send(session, ctx.connection.as_deref()).await,
                 Err(error) => Err(error),
@@ -307,7 +310,13 @@ impl ProxyHttp for EdgeProxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
-        record::record(&self.running, session, error, ctx);
+        record::record(
+            &self.running,
+            session.req_header(),
+            session.response_written(),
+            error,
+            ctx,
+        );
     }
 
     // What matters of an error is said above.

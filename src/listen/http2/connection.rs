@@ -1,19 +1,20 @@
 //! The life of a connection that speaks HTTP/2: many requests at a time.
 
-use super::head;
+use super::head::{self, Spelled};
 use super::stream::{Http2Stream, Shape};
 use super::watched::{Sight, Watched};
 use crate::listen::carrier::Carrier;
 use crate::listen::client::ClientStream;
 use crate::listen::connection::{exchange, over};
 use crate::listen::open::Open;
-use crate::proxy::{Connection, Engine, Facts, Running};
+use crate::proxy::{Connection, Engine, Facts, Prompt, Running, prompt};
+use crate::wire;
 use crate::wire::priority::Priority;
 use crate::wire::turns::Turns;
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -146,10 +147,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
                 came = self.connection.accept() => match came {
                     Some(Ok((request, respond))) => {
                         had_one = true;
-                        let (facts, service) = (self.facts.clone(), self.service.clone());
-                        let turns = self.turns.clone();
+                        let Some(waiting) = at_once(request, respond, &self.facts, &self.service) else {
+                            continue;
+                        };
+                        let (turns, service) = (self.turns.clone(), self.service.clone());
                         // A task's future is moved about: a large one is better moved once.
-                        streams.spawn(Box::pin(answer(request, respond, turns, facts, service)));
+                        streams.spawn(Box::pin(answer(waiting, turns, service)));
                     }
                     Some(Err(error)) => return end(&error),
                     None => return End::Over,
@@ -171,17 +174,64 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
     }
 }
 
-/// Serves one request.
-fn answer(
+/// A request that was not answered yet.
+struct Waiting {
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
+    spelled: Spelled,
+    connection: Arc<Connection>,
+}
+
+/// Answers a request that needs nobody else for it. The request, when it is not one.
+fn at_once(
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    facts: &Arc<Facts>,
+    service: &Service,
+) -> Option<Waiting> {
+    let ended = request.body().is_end_stream();
+    let mut waiting = Waiting {
+        spelled: head::spell(&request, ended),
+        request,
+        respond,
+        connection: Arc::new(Connection::new(facts.clone())),
+    };
+    if !ended || waiting.spelled.websocket {
+        return Some(waiting);
+    }
+    let limits = service.running.edge.load().limits;
+    let Ok(_) = wire::head::check(&waiting.spelled.bytes, &limits) else {
+        return Some(waiting);
+    };
+    let header = head::header(&waiting.request);
+    let Some(prompt) = prompt(&service.running, &waiting.connection, header) else {
+        return Some(waiting);
+    };
+    prompt.record(&service.running, waiting.spelled.bytes.len());
+    let Prompt { head, body, .. } = prompt;
+    let head = Response::from_parts(head.into(), ());
+    // A client that has taken the request back needs no answer.
+    if let Ok(mut send) = waiting.respond.send_response(head, body.is_empty())
+        && !body.is_empty()
+    {
+        let _ = send.send_data(body, true);
+    }
+    None
+}
+
+/// Serves one request.
+fn answer(
+    waiting: Waiting,
     turns: Turns,
-    facts: Arc<Facts>,
     service: Service,
 ) -> impl Future<Output = ()> + Send + 'static {
     let began = Instant::now();
-    let ended = request.body().is_end_stream();
-    let spelled = head::spell(&request, ended);
+    let Waiting {
+        request,
+        respond,
+        spelled,
+        connection,
+    } = waiting;
     let shape = Shape {
         chunked: spelled.chunked,
         head_only: request.method() == Method::HEAD,
@@ -190,13 +240,8 @@ fn answer(
     };
     let stream = Http2Stream::new(request.into_body(), respond, shape, turns);
     let times = service.running.edge.load().times;
-    let client = ClientStream::new(
-        Carrier::Http2(Box::new(stream)),
-        Arc::new(Connection::new(facts)),
-        times,
-        spelled.bytes,
-        None,
-    );
+    let carrier = Carrier::Http2(Box::new(stream));
+    let client = ClientStream::new(carrier, connection, times, spelled.bytes, None);
     async move {
         let Service {
             engine,

@@ -3,7 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use pingora::http::RequestHeader;
 use std::io;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
@@ -76,6 +77,32 @@ pub fn spell<T>(request: &Request<T>, ended: bool) -> Spelled {
         chunked,
         websocket,
     }
+}
+
+/// The request's head as the rooms know it: like one that came by HTTP/1. For requests that were
+/// spelled and judged.
+pub fn header<T>(request: &Request<T>) -> RequestHeader {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = request.method().clone();
+    parts.uri = request.uri().clone();
+    parts.version = Version::HTTP_11;
+    parts.headers = request.headers().clone();
+    let authority = request
+        .uri()
+        .authority()
+        .map(|a| HeaderValue::from_str(a.as_str()));
+    if let Some(Ok(authority)) = authority {
+        parts.headers.insert(HOST, authority);
+    }
+    let mut crumbs = BytesMut::new();
+    cookies(&mut crumbs, &parts.headers);
+    let joined = crumbs
+        .strip_prefix(b"cookie: ")
+        .and_then(|line| line.strip_suffix(b"\r\n"));
+    if let Some(Ok(joined)) = joined.map(HeaderValue::from_bytes) {
+        parts.headers.insert(COOKIE, joined);
+    }
+    parts.into()
 }
 
 fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
