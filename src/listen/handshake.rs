@@ -82,13 +82,11 @@ async fn attempt(
         refuse(start).await;
         return Err("unknown_name");
     };
-    if let Some(name) = hello.server_name() {
-        for order in site.orders() {
-            if order.policy.on_demand.is_some() && order.certificate(Some(name)).is_none() {
-                // Without one, a stand-in is shown.
-                drop(running.issuer.wanted(order, name).await);
-            }
-        }
+    if let Some(name) = hello.server_name()
+        && let Some(order) = site.on_demand(name)
+    {
+        // Without one, a stand-in is shown.
+        drop(running.issuer.wanted(order, name).await);
     }
     let heavy = site.is_heavy_for(&start.client_hello());
     let stream = finish(start, site.config(), heavy)

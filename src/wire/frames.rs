@@ -6,10 +6,10 @@
 //! empty DATA and tiny windows (CVE-2019-9511 to 9518). The HTTP/2 library bounds the memory of some
 //! of them; here their number is bounded, by frame headers alone (RFC 9113 section 4.1).
 //!
-//! Each kind has a leaky bucket ([`Bucket`]). It fills with time and with what an honest client does
-//! besides: a WINDOW_UPDATE is paid by the DATA it answers, a PING that measures the bandwidth by the
-//! frame that was sent just before. So a busy connection has much credit and an idle one little. The
-//! numbers are ten and more times what clients were seen to do, and stand beside each kind.
+//! Each kind has a leaky bucket. It fills with time and with what an honest client does besides: a
+//! WINDOW_UPDATE is paid by the DATA it answers, a PING that measures the bandwidth by the frame that
+//! was sent just before. So a busy connection has much credit and an idle one little. The numbers
+//! stand beside each kind, with what honest clients do and what other servers allow.
 
 mod marks;
 mod reader;
@@ -90,7 +90,7 @@ const SETTINGS: Measure = Measure::of(100, 2, 100);
 /// sent when DATA or HEADERS came: at most one per frame of ours. Go sends one with each reset.
 const PINGS: Measure = Measure::of(100, 5, 2_000);
 /// Some libraries flush with an empty frame, once or twice per body. Envoy allows one in a row,
-/// Netty two, h2 some hundred.
+/// Netty two, h2 a hundred in all.
 const EMPTY: Measure = Measure::of(100, 10, 1_000);
 /// Old Firefox sends six at the start and one with each request; Safari and Chromium tell anew what
 /// came into view, several times per image. Envoy allows a hundred per stream.

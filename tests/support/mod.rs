@@ -15,6 +15,7 @@ pub mod folder;
 #[path = "../../src/visits/geo/tests/writer.rs"]
 pub mod mmdb;
 pub mod parvis;
+pub mod pebble;
 pub mod ports;
 pub mod redis;
 pub mod site;
@@ -25,6 +26,7 @@ pub use browser::Browser;
 pub use client::{Client, Reply};
 pub use folder::Folder;
 pub use parvis::{Parvis, command};
+pub use pebble::{Pebble, Ports as CaPorts};
 pub use ports::{Full, Refusing};
 pub use redis::Redis;
 pub use site::Site;

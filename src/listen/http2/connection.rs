@@ -8,10 +8,12 @@ use crate::listen::client::ClientStream;
 use crate::listen::connection::{exchange, over};
 use crate::listen::open::Open;
 use crate::proxy::{Connection, Engine, Facts, Running};
+use crate::wire::priority::Priority;
+use crate::wire::turns::Turns;
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
-use http::{Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -25,11 +27,18 @@ use tokio::task::JoinSet;
 const SEND_BUFFER: usize = 128 * 1024;
 /// Frames of data hold so much: smaller ones let streams take turns, larger ones cost less.
 const FRAME: u32 = 16 * 1024;
-/// How many streams a client may make us reset by its mistakes before it is told to calm down
-/// (MadeYouReset, CVE-2025-8671). Honest clients make none.
-const PROVOKED_RESETS: usize = 100;
-/// Requests taken back before we have looked at them.
-const UNSEEN_RESETS: usize = 50;
+/// How many streams a client may make us reset by its mistakes in the life of a connection
+/// (MadeYouReset, CVE-2025-8671). Honest clients of long connections make a few: what they sent
+/// crossed the end of an answer. [`Watched`] sees to how many come at a time.
+const PROVOKED_RESETS: usize = 1024;
+/// Requests taken back before we have looked at them: as many as a client may have under way, and
+/// as many again that it puts in their place, in one go.
+fn unseen_resets(streams: u32) -> usize {
+    usize::try_from(streams)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(2)
+        .max(200)
+}
 /// How long a last frame may take to leave.
 const LAST_FRAME: Duration = Duration::from_secs(2);
 /// How long requests of a connection that broke may take to notice it and write their lines.
@@ -76,7 +85,7 @@ where
         .max_frame_size(FRAME)
         .max_send_buffer_size(SEND_BUFFER)
         .max_local_error_reset_streams(Some(PROVOKED_RESETS))
-        .max_pending_accept_reset_streams(UNSEEN_RESETS)
+        .max_pending_accept_reset_streams(unseen_resets(terms.streams))
         .enable_connect_protocol();
     let handshake = builder.handshake::<_, Bytes>(io);
     let connection = match tokio::time::timeout(times.header, handshake).await {
@@ -88,6 +97,7 @@ where
         connection,
         sight,
         facts,
+        turns: Turns::default(),
         idle: terms.idle,
         first: times.header,
         service,
@@ -106,6 +116,7 @@ struct Life<S> {
     connection: h2::server::Connection<Watched<S>, Bytes>,
     sight: Sight,
     facts: Arc<Facts>,
+    turns: Turns,
     idle: Duration,
     /// How long the first request may take to come.
     first: Duration,
@@ -135,7 +146,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
                 came = self.connection.accept() => match came {
                     Some(Ok((request, respond))) => {
                         had_one = true;
-                        streams.spawn(answer(request, respond, self.facts.clone(), self.service.clone()));
+                        let (facts, service) = (self.facts.clone(), self.service.clone());
+                        let turns = self.turns.clone();
+                        // A task's future is moved about: a large one is better moved once.
+                        streams.spawn(Box::pin(answer(request, respond, turns, facts, service)));
                     }
                     Some(Err(error)) => return end(&error),
                     None => return End::Over,
@@ -161,6 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
 fn answer(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
+    turns: Turns,
     facts: Arc<Facts>,
     service: Service,
 ) -> impl Future<Output = ()> + Send + 'static {
@@ -171,8 +186,9 @@ fn answer(
         chunked: spelled.chunked,
         head_only: request.method() == Method::HEAD,
         websocket: spelled.websocket,
+        priority: priority(request.headers()),
     };
-    let stream = Http2Stream::new(request.into_body(), respond, shape);
+    let stream = Http2Stream::new(request.into_body(), respond, shape, turns);
     let times = service.running.edge.load().times;
     let client = ClientStream::new(
         Carrier::Http2(Box::new(stream)),
@@ -189,6 +205,20 @@ fn answer(
         } = service;
         // The stream is over with its answer.
         let _ = exchange(Box::new(client), &engine, &running, &stop, began).await;
+    }
+}
+
+/// How urgent a request is (RFC 9218 section 5).
+fn priority(headers: &HeaderMap) -> Priority {
+    let mut fields = headers.get_all("priority").iter();
+    match (fields.next(), fields.next()) {
+        (None, _) => Priority::UNSAID,
+        (Some(only), None) => Priority::of(only.as_bytes()),
+        (Some(first), Some(second)) => {
+            let all = [first, second].into_iter().chain(fields);
+            let all: Vec<&[u8]> = all.map(HeaderValue::as_bytes).collect();
+            Priority::of(&all.join(&b','))
+        }
     }
 }
 

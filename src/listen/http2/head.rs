@@ -7,6 +7,8 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use std::io;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// A request's head as HTTP/1 has it.
 #[derive(Debug)]
 pub struct Spelled {
@@ -151,7 +153,10 @@ pub fn read(head: &Bytes, head_only: bool) -> io::Result<(Response<()>, Framed)>
             }
             _ => {}
         }
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| broken())?;
+        let mut value =
+            HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| broken())?;
+        // Never the same twice: not worth a place in the table that heads are compressed with.
+        value.set_sensitive(name == X_REQUEST_ID);
         fields.append(name, value);
     }
     let framed = match (status.as_u16(), chunked, length) {

@@ -2,6 +2,8 @@
 
 use super::head::{self, Framed};
 use crate::wire::dechunk::{Dechunk, Piece};
+use crate::wire::priority::Priority;
+use crate::wire::turns::{Turn, Turns};
 use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::StatusCode;
@@ -13,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The most that one step gives to a stream's window: what is given is held until the client takes it.
 const PIECE: usize = 64 * 1024;
+/// A body of so many bytes goes at once: waiting for others would help nobody.
+const SHORT: u64 = 16 * 1024;
 /// The longest head of an answer. pingora takes no longer ones from apps.
 const LONGEST_HEAD: usize = 1024 * 1024;
 
@@ -57,6 +61,12 @@ pub struct Http2Stream {
     answering: Answering,
     head_only: bool,
     websocket: bool,
+    /// What the client said of its urgency.
+    priority: Priority,
+    /// The answers of the connection.
+    turns: Turns,
+    /// A long answer's place among them.
+    turn: Option<Turn>,
 }
 
 /// How a request's body is given on.
@@ -68,11 +78,13 @@ pub struct Shape {
     pub head_only: bool,
     /// It becomes a WebSocket.
     pub websocket: bool,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 impl Http2Stream {
     /// A stream whose head was read.
-    pub fn new(body: RecvStream, respond: SendResponse<Bytes>, shape: Shape) -> Self {
+    pub fn new(body: RecvStream, respond: SendResponse<Bytes>, shape: Shape, turns: Turns) -> Self {
         let saying = match (shape.chunked, body.is_end_stream()) {
             (_, true) => Saying::Nothing,
             (true, false) => Saying::Chunks,
@@ -87,6 +99,9 @@ impl Http2Stream {
             answering: Answering::Head(BytesMut::new()),
             head_only: shape.head_only,
             websocket: shape.websocket,
+            priority: shape.priority,
+            turns,
+            turn: None,
         }
     }
 
@@ -171,6 +186,17 @@ impl Http2Stream {
             return Ok(());
         }
         let ended = framed == Framed::Empty && !tunnel;
+        let long = match framed {
+            Framed::Length(length) => length > SHORT,
+            Framed::Chunked | Framed::Close => true,
+            Framed::Empty => false,
+        };
+        if long && !tunnel {
+            // The app knows best (RFC 9218 section 8).
+            let said = response.headers().get("priority");
+            let priority = said.map(|said| self.priority.updated(said.as_bytes()));
+            self.turn = Some(self.turns.begin(priority.unwrap_or(self.priority)));
+        }
         let send = self
             .respond
             .send_response(response, ended)
@@ -196,6 +222,9 @@ impl Http2Stream {
         let Some(send) = &mut self.send else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
+        if let Some(turn) = &mut self.turn {
+            ready!(turn.poll_turn(cx));
+        }
         let wanted = data.len().min(PIECE);
         send.reserve_capacity(wanted);
         loop {
@@ -204,12 +233,23 @@ impl Http2Stream {
                 let piece = Bytes::copy_from_slice(data.get(..room).unwrap_or_default());
                 let end = last && room == data.len();
                 send.send_data(piece, end).map_err(broken)?;
+                match &mut self.turn {
+                    Some(_) if end => self.turn = None,
+                    Some(turn) => turn.progress(room),
+                    None => {}
+                }
                 return Poll::Ready(Ok(room));
             }
-            match ready!(send.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            match send.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(error))),
+                Poll::Ready(None) => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                Poll::Pending => {
+                    if let Some(turn) = &mut self.turn {
+                        turn.rest();
+                    }
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -260,6 +300,7 @@ impl Http2Stream {
     /// Ends the answer, with these trailers.
     fn finish(&mut self, trailers: &[u8]) -> io::Result<()> {
         self.answering = Answering::Done;
+        self.turn = None;
         let Some(send) = &mut self.send else {
             return Ok(());
         };

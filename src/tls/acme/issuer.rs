@@ -1,11 +1,35 @@
 //! Who looks after all certificates of the process.
 
-use super::order::Order;
-use super::status::OrderStatus;
+use super::ask::Answers;
+use super::attend::Look;
+use super::certificate::Issued;
+use super::challenges::Challenges;
+use super::order::{Order, check_name, now};
+use super::pauses::Pauses;
+use super::shared::Shared;
+use super::status::{OrderStatus, State, Trouble};
+use super::storage::Storage;
+use super::work::{Report, Work, Works};
+use arc_swap::ArcSwap;
 use prometheus::IntCounter;
 use rustls::ServerConfig;
 use rustls::sign::CertifiedKey;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+/// So many orders of the configuration's are on their way at the same time.
+const MOST: usize = 4;
+/// And so many more for names that clients wait for.
+const MOST_ASKED: usize = 8;
+/// How long a handshake waits for a certificate that was just asked for.
+const HANDSHAKE_WAITS: Duration = Duration::from_secs(8);
+/// The clock is looked at this often: it may be set, and the machine may have slept.
+const LOOK_EVERY: u64 = 30;
+/// After a fault of parvis's own.
+const AFTER_FAULT: u64 = 60 * 60;
 
 /// Where it is counted what becomes of orders.
 #[derive(Debug, Clone)]
@@ -16,56 +40,285 @@ pub struct Tallies {
     pub failed: IntCounter,
 }
 
-/// Orders certificates, renews them, and answers the CA's questions.
+/// Orders certificates, renews them, and answers the CA's questions. Lives as long as the process.
 #[derive(Debug)]
 pub struct Issuer {
     inner: Arc<Inner>,
 }
 
+/// What looks at certificates share.
 #[derive(Debug)]
-struct Inner {
-    tallies: Tallies,
+pub(super) struct Inner {
+    pub tallies: Tallies,
+    pub challenges: Arc<Challenges>,
+    pub answers: Answers,
+    pub pauses: Pauses,
+    works: Mutex<Works>,
+    /// Something may be due.
+    changed: Notify,
+    /// Where other edges' answers to the CA are.
+    shared: ArcSwap<Vec<Arc<Shared>>>,
+    /// What is to be broken off.
+    unwanted: Mutex<Vec<Storage>>,
+}
+
+/// What is on its way.
+#[derive(Default)]
+struct Running {
+    tasks: JoinSet<Report>,
+    by_task: HashMap<Id, (Storage, bool)>,
+    handles: HashMap<Storage, AbortHandle>,
 }
 
 impl Issuer {
     /// One that has nothing to do yet.
     pub fn new(tallies: Tallies) -> Issuer {
         Issuer {
-            inner: Arc::new(Inner { tallies }),
+            inner: Arc::new(Inner {
+                tallies,
+                challenges: Arc::default(),
+                answers: Answers::default(),
+                pauses: Pauses::default(),
+                works: Mutex::default(),
+                changed: Notify::new(),
+                shared: ArcSwap::default(),
+                unwanted: Mutex::default(),
+            }),
         }
     }
 
-    /// Looks after these orders from here on, and no longer after others.
-    pub fn apply(&self, _orders: Vec<Arc<Order>>) {}
-
-    /// Does the work: on one runtime, as long as the process lives. Ends never; what it began ends
-    /// when it is dropped.
-    pub async fn run(&self) {
-        let _ = &self.inner.tallies;
-        std::future::pending().await
+    /// Looks after these orders from here on, and no longer after others. What was begun for an order
+    /// that is still wanted goes on.
+    pub fn apply(&self, orders: &[Arc<Order>]) {
+        let mut shared: Vec<Arc<Shared>> = Vec::new();
+        for order in orders {
+            if let Some(own) = &order.shared
+                && !shared.contains(own)
+            {
+                shared.push(own.clone());
+            }
+        }
+        self.inner.shared.store(Arc::new(shared));
+        self.inner.pauses.clear();
+        let gone = self.inner.works().apply(orders, now());
+        locked(&self.inner.unwanted).extend(gone);
+        self.inner.changed.notify_one();
     }
 
-    /// The answer to `GET /.well-known/acme-challenge/TOKEN`, which is sent as `text/plain` (RFC 8555
+    /// Does the work, on one runtime, and never ends. What it began is broken off when it is dropped;
+    /// the next process goes on with it.
+    pub async fn run(&self) {
+        let inner = &self.inner;
+        let mut running = Running::default();
+        loop {
+            for unwanted in std::mem::take(&mut *locked(&inner.unwanted)) {
+                if let Some(handle) = running.handles.get(&unwanted) {
+                    handle.abort();
+                }
+            }
+            let wait = inner.begin_due(&mut running);
+            tokio::select! {
+                Some(ended) = running.tasks.join_next_with_id() => inner.end(&mut running, ended),
+                () = inner.changed.notified() => {}
+                () = tokio::time::sleep(Duration::from_secs(wait)) => {}
+            }
+        }
+    }
+
+    /// The answer to `GET /.well-known/acme-challenge/TOKEN`, which is sent with status 200 (RFC 8555
     /// section 8.3); `None`: nobody knows the token, and the request goes its way.
-    pub async fn http(&self, _token: &str) -> Option<String> {
-        None
+    pub async fn http(&self, token: &str) -> Option<String> {
+        self.inner
+            .challenges
+            .http(token, &self.inner.shared.load())
+            .await
     }
 
     /// What a connection is to be answered with that offers `acme-tls/1` alone (RFC 8737 section 3);
     /// `None`: nobody asked for it. `name`: the client's server name, in lower case.
-    pub async fn tls_alpn(&self, _name: &str) -> Option<Arc<ServerConfig>> {
-        None
+    pub async fn tls_alpn(&self, name: &str) -> Option<Arc<ServerConfig>> {
+        self.inner
+            .challenges
+            .tls_alpn(name, &self.inner.shared.load())
+            .await
     }
 
     /// A certificate for a name that is not in the configuration: asks the application, and orders
-    /// one when it allows it. Waits for it for some seconds; `None`: it is refused, or not there yet.
-    /// To be called when [`Order::certificate`] has none, for names that match the site's hosts.
+    /// one when it allows it. Waits for it for 8 seconds at most; `None`: it is refused, or not there
+    /// yet. To be called when [`Order::certificate`] has none, for names that match the site's hosts.
+    /// `name`: in lower case, without a dot at its end.
     pub async fn wanted(&self, order: &Arc<Order>, name: &str) -> Option<Arc<CertifiedKey>> {
-        order.certificate(Some(name))
+        let found = || order.certificate(Some(name));
+        if let Some(found) = found() {
+            return Some(found);
+        }
+        let who = order.policy.on_demand.as_ref()?;
+        check_name(name).ok()?;
+        let now = now();
+        let known = self.inner.answers.known(who, name, now);
+        if known == Some(false) {
+            return None;
+        }
+        let storage = Storage::of_asked(&order.storage, &order.policy.directory, name);
+        let mut looks = {
+            let mut works = self.inner.works();
+            match works.all.get(&storage) {
+                Some(work) => work.looks.subscribe(),
+                None => {
+                    if known.is_none() && !self.inner.answers.admit(now) {
+                        return None;
+                    }
+                    let work = Work::new(order.clone(), Some(name.to_string()), now);
+                    let looks = work.looks.subscribe();
+                    works.all.insert(storage, work);
+                    looks
+                }
+            }
+        };
+        self.inner.changed.notify_one();
+        let waited = async {
+            // It ends when there is nothing more to look after: refused.
+            while looks.changed().await.is_ok() {
+                if let Some(found) = found() {
+                    return Some(found);
+                }
+            }
+            found()
+        };
+        tokio::time::timeout(HANDSHAKE_WAITS, waited)
+            .await
+            .ok()
+            .flatten()
     }
 
     /// How all certificates do.
     pub fn status(&self) -> Vec<OrderStatus> {
-        Vec::new()
+        self.inner
+            .works()
+            .all
+            .values()
+            .flat_map(Work::status)
+            .collect()
     }
+}
+
+impl Inner {
+    /// Serves a certificate from here on.
+    pub fn serve(&self, storage: &Storage, issued: &Arc<Issued>) {
+        let mut works = self.works();
+        let Some(work) = works.all.get(storage) else {
+            return;
+        };
+        let gone = work.serve(issued, now());
+        let order = work.orders.first().cloned();
+        for (order, name) in order
+            .iter()
+            .flat_map(|order| gone.iter().map(move |n| (order, n)))
+        {
+            let gone = Storage::of_asked(&order.storage, &order.policy.directory, name);
+            works.all.remove(&gone);
+        }
+    }
+
+    /// Takes note that it is being ordered.
+    pub fn begin(&self, storage: &Storage) {
+        if let Some(work) = self.works().all.get_mut(storage) {
+            work.state = State::Ordering;
+        }
+    }
+
+    /// Begins what is due; in how many seconds there is more.
+    fn begin_due(self: &Arc<Self>, running: &mut Running) -> u64 {
+        let now = now();
+        let mut wait = LOOK_EVERY;
+        let mut works = self.works();
+        let asked = running.by_task.values().filter(|(_, asked)| *asked).count();
+        let mut room = [
+            MOST.saturating_sub(running.by_task.len().saturating_sub(asked)),
+            MOST_ASKED.saturating_sub(asked),
+        ];
+        for (storage, work) in works.all.iter_mut().filter(|(_, work)| !work.running) {
+            let due = work.next.saturating_sub(now);
+            let [own, asked] = &mut room;
+            let room = if work.asked.is_some() { asked } else { own };
+            let Some(order) = work.orders.first() else {
+                continue;
+            };
+            if due > 0 {
+                wait = wait.min(due);
+            } else if *room > 0 {
+                *room = room.saturating_sub(1);
+                work.running = true;
+                let look = Look {
+                    inner: self.clone(),
+                    storage: storage.clone(),
+                    order: order.clone(),
+                    asked: work.asked.clone(),
+                    fresh: work.fresh,
+                };
+                let handle = running.tasks.spawn(look.run());
+                running
+                    .by_task
+                    .insert(handle.id(), (storage.clone(), work.asked.is_some()));
+                running.handles.insert(storage.clone(), handle);
+            }
+        }
+        wait
+    }
+
+    /// Takes in what came of a look.
+    fn end(&self, running: &mut Running, ended: Result<(Id, Report), JoinError>) {
+        let (id, report) = match ended {
+            Ok((id, report)) => (id, Some(report)),
+            Err(error) if error.is_panic() => {
+                tracing::error!(%error, "looking after a certificate ended by a fault of parvis");
+                (error.id(), Some(fault()))
+            }
+            // Broken off: it is not wanted any more.
+            Err(error) => (error.id(), None),
+        };
+        let Some((storage, _)) = running.by_task.remove(&id) else {
+            return;
+        };
+        if running
+            .handles
+            .get(&storage)
+            .is_some_and(|handle| handle.id() == id)
+        {
+            running.handles.remove(&storage);
+        }
+        let Some(report) = report else { return };
+        let mut works = self.works();
+        let Some(mut work) = works.all.remove(&storage) else {
+            return;
+        };
+        let over = report.over;
+        // Who waits for it is told by this, and by the end of it.
+        work.take(report);
+        if !over {
+            works.all.insert(storage, work);
+        }
+    }
+
+    fn works(&self) -> MutexGuard<'_, Works> {
+        locked(&self.works)
+    }
+}
+
+fn fault() -> Report {
+    Report {
+        state: State::Waiting,
+        next: now().saturating_add(AFTER_FAULT),
+        failures: 1,
+        trouble: Some(Trouble {
+            message: "a fault of parvis: its log tells more".to_string(),
+            names: Vec::new(),
+            at: now(),
+        }),
+        over: false,
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

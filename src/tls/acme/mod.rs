@@ -9,16 +9,27 @@
 //! The protocol itself is instant-acme's. What is built here: when to order, who of several edges,
 //! what is kept where, and a client for HTTPS with bounds on everything.
 
+mod account;
+mod ask;
+mod attend;
 mod certificate;
+mod challenges;
+mod client;
+mod failure;
 mod held;
+mod issue;
 mod issuer;
+mod memory;
 mod order;
+mod pauses;
+mod plan;
 mod policy;
 pub mod settings;
 mod shared;
 mod slot;
 pub mod status;
 mod storage;
+mod work;
 
 pub use certificate::{Facts, Issued};
 pub use issuer::{Issuer, Tallies};

@@ -65,6 +65,14 @@ impl Policy {
         })
     }
 
+    /// What tells these settings from others, as far as a CA may refuse the ones and not the others.
+    /// Nothing can be read from it.
+    pub fn fingerprint(&self) -> String {
+        let key = self.external.as_ref().map_or(&[][..], |(_, key)| key);
+        let parts = format!("{:?} {key:?}", self);
+        super::storage::short_hash(&parts)
+    }
+
     /// The name of the external account; empty when there is none.
     pub fn kid(&self) -> &str {
         self.external.as_ref().map_or("", |(kid, _)| kid.as_str())

@@ -104,13 +104,29 @@ impl Storage {
     /// # Errors
     /// The storage cannot be written.
     pub fn lock(&self) -> io::Result<Option<Lock>> {
-        make_folder(&self.folder)?;
-        let file = private().create(true).open(self.with("lock"))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => Ok(Some(Lock { _file: file })),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, error)) => Err(error.into()),
-        }
+        lock(&self.with("lock"))
+    }
+
+    /// What tells it from others in a Redis: not where it lies, which may differ between edges.
+    pub fn name(&self) -> String {
+        let parent = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
+        let directory = self.folder.parent().and_then(parent).unwrap_or_default();
+        let kind = parent(&self.folder).unwrap_or_default();
+        format!("{directory}/{kind}/{}", self.stem)
+    }
+}
+
+/// Takes a lock; `None` when another process has it, or another task of this one.
+///
+/// # Errors
+/// The storage cannot be written.
+pub fn lock(path: &Path) -> io::Result<Option<Lock>> {
+    make_folder(path.parent().unwrap_or(Path::new(".")))?;
+    let file = private().create(true).open(path)?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(file) => Ok(Some(Lock { _file: file })),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, error)) => Err(error.into()),
     }
 }
 
@@ -144,7 +160,7 @@ fn file_name(name: &str) -> String {
 }
 
 /// Enough of SHA-256 to tell names apart, in hexadecimal digits.
-fn short_hash(text: &str) -> String {
+pub fn short_hash(text: &str) -> String {
     let hash = digest(&SHA256, text.as_bytes());
     hash.as_ref()
         .iter()
@@ -218,7 +234,8 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// It could not be moved.
 pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut name = path.as_os_str().to_owned();
-    name.push(".broken");
+    // One that was put there before stays: there is a key in it.
+    let _ = write!(name, ".broken-{}", super::order::now());
     let aside = PathBuf::from(name);
     std::fs::rename(path, &aside)?;
     Ok(aside)

@@ -1,0 +1,426 @@
+//! One look at a certificate: whether it is there, good and allowed, and an order when it is not.
+
+use super::ask::{self, ask};
+use super::certificate::Issued;
+use super::client::Client;
+use super::failure::Failure;
+use super::issue::Task;
+use super::issuer::Inner;
+use super::memory::Memory;
+use super::order::{Order, now};
+use super::plan::{Failures, Why};
+use super::status::State;
+use super::storage::{self, Lock, Storage};
+use super::work::Report;
+use super::{account, shared};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// From the first word with the CA to the certificate.
+const LONGEST_ORDER: Duration = Duration::from_secs(10 * 60);
+/// The life of the lock in Redis: it is prolonged three times as often.
+const LOCK_LIVES: Duration = Duration::from_secs(60);
+/// How soon it is looked again whether another edge is done, in seconds; half of it by chance.
+const ELSEWHERE: u64 = 6;
+/// The same when a client waits.
+const ELSEWHERE_AWAITED: u64 = 1;
+/// A name that nobody came for in so long a part of its certificate's life is not renewed.
+const UNUSED_PART: u64 = 4;
+
+/// One look.
+pub struct Look {
+    pub inner: Arc<Inner>,
+    pub storage: Storage,
+    pub order: Arc<Order>,
+    /// The name, when it is not in the configuration.
+    pub asked: Option<String>,
+    /// Whether the configuration was read since the last look.
+    pub fresh: bool,
+}
+
+/// The locks of a certificate.
+struct Locks {
+    _file: Lock,
+    shared: Option<shared::Lock>,
+}
+
+impl Look {
+    /// Looks, and does what is to be done.
+    pub async fn run(self) -> Report {
+        match self.attend().await {
+            Ok(report) => report,
+            Err(failure) => self.failed(&failure).await,
+        }
+    }
+
+    async fn attend(&self) -> Result<Report, Failure> {
+        let stored = self.stored().await?;
+        if let Some(report) = self.ask(stored.as_ref()).await {
+            return Ok(report);
+        }
+        let mut memory = self.remembered().await;
+        if let Some(issued) = &stored {
+            self.inner.serve(&self.storage, issued);
+            self.look_for_window(issued, &mut memory).await;
+            if let Some(rest) = self.rest(issued, &memory) {
+                return Ok(rest);
+            }
+        }
+        if let Some(later) = self.later(&memory.failures) {
+            return Ok(later.with(&memory));
+        }
+        let Some(locks) = self.lock(stored.as_deref()).await? else {
+            return Ok(self.elsewhere(&memory));
+        };
+        let result = self.alone(locks).await;
+        result
+    }
+
+    /// The part for which the locks are held.
+    async fn alone(&self, mut locks: Locks) -> Result<Report, Failure> {
+        let shared = locks.shared.take();
+        let work = async {
+            // Another process may have been here meanwhile, and may have been refused.
+            let (stored, memory) = (self.stored().await?, self.remembered().await);
+            if let Some(issued) = &stored {
+                self.inner.serve(&self.storage, issued);
+                if let Some(rest) = self.rest(issued, &memory) {
+                    return Ok(rest);
+                }
+            }
+            if let Some(later) = self.later(&memory.failures) {
+                return Ok(later.with(&memory));
+            }
+            self.issue(stored.as_deref(), memory).await
+        };
+        let lost = async {
+            match &shared {
+                Some(held) => held.keep().await,
+                None => std::future::pending().await,
+            }
+        };
+        let result = tokio::select! {
+            result = work => result,
+            () = lost => Err(Failure::new(Why::Away, "the lock in Redis was lost: another edge may order")),
+        };
+        if let Some(held) = shared {
+            held.release().await;
+        }
+        result
+    }
+
+    async fn issue(&self, before: Option<&Issued>, memory: Memory) -> Result<Report, Failure> {
+        self.inner.begin(&self.storage);
+        let windowed = memory
+            .window
+            .as_ref()
+            .is_some_and(|window| window.suggested.is_some());
+        let task = Task {
+            names: self.names(),
+            policy: self.order.policy.clone(),
+            root: self.order.storage.clone(),
+            storage: self.storage.clone(),
+            shared: self.order.shared.clone(),
+            challenges: self.inner.challenges.clone(),
+            replaces: before
+                .filter(|_| windowed)
+                .and_then(|i| i.facts.renewal_id.clone()),
+        };
+        let slow = || Failure::new(Why::Away, "the CA does not come to an end");
+        let result = timeout(LONGEST_ORDER, task.run())
+            .await
+            .unwrap_or_else(|_| Err(slow()));
+        let directory = &self.order.policy.directory;
+        self.inner
+            .pauses
+            .note(directory, result.as_ref().err(), now());
+        let issued = Arc::new(result?);
+        self.inner.tallies.issued.inc();
+        let until = super::status::rfc3339(issued.facts.not_after).unwrap_or_default();
+        tracing::info!(names = self.names().join(" "), until, "certificate ordered");
+        self.inner.serve(&self.storage, &issued);
+        let memory = Memory {
+            issued: now(),
+            ..Memory::default()
+        };
+        self.remember(&memory).await;
+        // When it is to be renewed is asked at once.
+        let next = match issued.facts.renewal_id {
+            Some(_) => now().saturating_add(1),
+            None => memory.renewal(&issued.facts, rand::random()),
+        };
+        Ok(Report::good(next))
+    }
+
+    /// What lies on disk, when it is of use. What is not is put aside.
+    async fn stored(&self) -> Result<Option<Arc<Issued>>, Failure> {
+        let (path, names) = (self.storage.certificate(), self.names());
+        let read = spawn_blocking(move || -> io::Result<Option<Arc<Issued>>> {
+            let Some(text) = storage::read(&path)? else {
+                return Ok(None);
+            };
+            let judged = Issued::from_pem(&text).and_then(|issued| {
+                let missing = names.iter().find(|name| !issued.facts.covers(name));
+                missing.map_or(Ok(issued), |name| Err(format!("it is not for {name}")))
+            });
+            match judged {
+                Ok(issued) => Ok(Some(Arc::new(issued))),
+                Err(why) => {
+                    let aside = storage::set_aside(&path)?;
+                    tracing::warn!(
+                        file = %path.display(), why, kept = %aside.display(),
+                        "a certificate of ours cannot be used: it is ordered anew"
+                    );
+                    Ok(None)
+                }
+            }
+        });
+        let read = read
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        let what = format!("{} cannot be used", self.storage.certificate().display());
+        read.map_err(|error| Failure::storage(&error, &what))
+    }
+
+    /// Whether the application allows the name; a report when it does not.
+    async fn ask(&self, stored: Option<&Arc<Issued>>) -> Option<Report> {
+        let (name, who) = (self.asked.as_ref()?, self.order.policy.on_demand.as_ref()?);
+        let answers = &self.inner.answers;
+        match answers.known(who, name, now()) {
+            Some(true) => return None,
+            Some(false) => return Some(self.let_go()),
+            None => {}
+        }
+        match ask(who, name).await {
+            Ok(true) => {
+                answers.keep(who, name, true, now(), ask::YES_HOLDS);
+                None
+            }
+            Ok(false) => {
+                answers.keep(who, name, false, now(), ask::NO_HOLDS);
+                tracing::debug!(name, "no certificate: the application does not allow it");
+                Some(self.let_go())
+            }
+            Err(error) => {
+                tracing::warn!(name, url = %who.ask, %error, "the application cannot be asked about a certificate");
+                // What it allowed once is served on.
+                let issued = stored.filter(|issued| issued.facts.is_valid_at(now()));
+                let Some(issued) = issued else {
+                    answers.keep(who, name, false, now(), ask::SILENCE_HOLDS);
+                    return Some(self.let_go());
+                };
+                self.inner.serve(&self.storage, issued);
+                Some(Report::good(now().saturating_add(ask::YES_HOLDS)))
+            }
+        }
+    }
+
+    /// Nothing is to be done yet, or nobody needs it any more; `None`: it is to be ordered.
+    fn rest(&self, issued: &Issued, memory: &Memory) -> Option<Report> {
+        let (facts, now) = (&issued.facts, now());
+        let renewal = memory.renewal(facts, rand::random());
+        if now < renewal {
+            let window = memory.window_due(facts).unwrap_or(renewal);
+            return Some(Report::good(renewal.min(window.max(now.saturating_add(1)))));
+        }
+        let name = self.asked.as_ref()?;
+        let used = self.order.held.find(name).map_or(now, |entry| entry.used());
+        let life = facts.not_after.saturating_sub(facts.not_before);
+        let unused = now.saturating_sub(used) > life / UNUSED_PART;
+        unused.then(|| self.let_go())
+    }
+
+    /// It was tried, and is not to be tried yet; `None`: it may be.
+    fn later(&self, failures: &Failures) -> Option<Report> {
+        let next = failures.not_before(self.fresh);
+        let pause = self.inner.pauses.of(&self.order.policy.directory);
+        let (next, trouble) = match pause {
+            Some((until, trouble)) if until > next => (until, Some(trouble)),
+            _ => (next, None),
+        };
+        (now() < next).then(|| Report {
+            state: State::Waiting,
+            next,
+            failures: failures.count(),
+            trouble,
+            over: false,
+        })
+    }
+
+    /// Asks the CA when it wants the certificate renewed, when that is to be asked.
+    async fn look_for_window(&self, issued: &Issued, memory: &mut Memory) {
+        let Some(id) = &issued.facts.renewal_id else {
+            return;
+        };
+        if memory
+            .window_due(&issued.facts)
+            .is_none_or(|due| now() < due)
+        {
+            return;
+        }
+        let window = timeout(LONGEST_ORDER, async {
+            let policy = self.order.policy.clone();
+            // An account that is not there is not made for this.
+            let path = account::path(&self.order.storage, &policy);
+            let client = spawn_blocking(move || {
+                path.try_exists()?
+                    .then(|| Client::new(&policy.directory, policy.roots.as_ref()))
+                    .transpose()
+            });
+            let client = client.await.ok()?.ok()??;
+            let account = account::open(&self.order.storage, &self.order.policy, &client)
+                .await
+                .ok()?;
+            account.renewal_info(id).await.ok()
+        });
+        match window.await.ok().flatten() {
+            Some((info, again)) => {
+                let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
+                let window = &info.suggested_window;
+                let suggested = (
+                    seconds(window.start.unix_timestamp()),
+                    seconds(window.end.unix_timestamp()),
+                );
+                let chance = rand::random();
+                memory.keep_window(&issued.facts, suggested, again.as_secs(), now(), chance);
+            }
+            None => memory.keep_no_window(&issued.facts, now()),
+        }
+        self.remember(memory).await;
+    }
+
+    /// The locks; `None`: another process or edge has one.
+    async fn lock(&self, before: Option<&Issued>) -> Result<Option<Locks>, Failure> {
+        let storage = self.storage.clone();
+        let file = spawn_blocking(move || storage.lock()).await;
+        let file = file.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let file = file.map_err(|e| Failure::storage(&e, "the storage cannot be written"))?;
+        let Some(file) = file else { return Ok(None) };
+        let shared = match &self.order.shared {
+            None => None,
+            Some(redis) => match redis.lock(&self.storage.name(), LOCK_LIVES).await {
+                Ok(Some(held)) => Some(held),
+                Ok(None) => return Ok(None),
+                // Two edges that order are better than none, shortly before the end.
+                Err(_) if before.is_some_and(|issued| ends_soon(issued, now())) => None,
+                Err(error) => {
+                    let what = format!("who of the edges may order is not known: {error}");
+                    return Err(Failure::new(Why::Away, what));
+                }
+            },
+        };
+        Ok(Some(Locks {
+            _file: file,
+            shared,
+        }))
+    }
+
+    fn elsewhere(&self, memory: &Memory) -> Report {
+        let wait = match self.asked {
+            Some(_) => ELSEWHERE_AWAITED,
+            None => ELSEWHERE / 2 + rand::random::<u64>() % ELSEWHERE,
+        };
+        Report {
+            state: State::Elsewhere,
+            next: now().saturating_add(wait),
+            failures: memory.failures.count(),
+            trouble: memory.trouble.clone(),
+            over: false,
+        }
+    }
+
+    /// Takes note of an attempt that did not work.
+    async fn failed(&self, failure: &Failure) -> Report {
+        let mut memory = self.remembered().await;
+        let now = now();
+        self.inner.tallies.failed.inc();
+        memory.failures.add(failure.why, now, rand::random());
+        memory.trouble = Some(failure.trouble(now));
+        memory.tried = self.order.policy.fingerprint();
+        self.remember(&memory).await;
+        let next = memory.failures.next;
+        let report = Report {
+            state: State::Waiting,
+            next,
+            failures: memory.failures.count(),
+            trouble: memory.trouble,
+            over: false,
+        };
+        // A name that was asked for and is not served is tried again when a client comes for it.
+        let (Some(name), Some(who)) = (&self.asked, &self.order.policy.on_demand) else {
+            return report;
+        };
+        if self.order.held.find(name).is_some() {
+            return report;
+        }
+        let holds = next.saturating_sub(now).min(ask::YES_HOLDS);
+        self.inner.answers.keep(who, name, false, now, holds);
+        Report {
+            over: true,
+            ..report
+        }
+    }
+
+    /// Nobody needs it, or it is not allowed.
+    fn let_go(&self) -> Report {
+        if let Some(name) = &self.asked {
+            self.order.held.remove(name);
+        }
+        Report {
+            over: true,
+            ..Report::good(u64::MAX)
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        match &self.asked {
+            Some(name) => vec![name.clone()],
+            None => self.order.names.clone(),
+        }
+    }
+
+    async fn remembered(&self) -> Memory {
+        let (storage, settings) = (self.storage.clone(), self.order.policy.fingerprint());
+        spawn_blocking(move || Memory::read(&storage, &settings))
+            .await
+            .unwrap_or_default()
+    }
+
+    async fn remember(&self, memory: &Memory) {
+        let (memory, storage) = (memory.clone(), self.storage.clone());
+        let path = self.storage.memory();
+        let written = spawn_blocking(move || memory.write(&storage)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(file = %path.display(), %error, "what is to be remembered cannot be written");
+        }
+    }
+}
+
+impl Report {
+    /// All is well until then.
+    pub fn good(next: u64) -> Report {
+        Report {
+            state: State::Good,
+            next,
+            failures: 0,
+            trouble: None,
+            over: false,
+        }
+    }
+
+    /// With what is remembered, unless there is something newer.
+    fn with(mut self, memory: &Memory) -> Report {
+        self.trouble = self.trouble.or_else(|| memory.trouble.clone());
+        self
+    }
+}
+
+/// Whether less than a sixth of its life is left.
+fn ends_soon(issued: &Issued, now: u64) -> bool {
+    let facts = &issued.facts;
+    let life = facts.not_after.saturating_sub(facts.not_before);
+    facts.not_after.saturating_sub(now) < life / 6
+}

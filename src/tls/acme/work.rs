@@ -1,0 +1,207 @@
+//! What the issuer has to look after, and how it does.
+
+use super::certificate::Issued;
+use super::order::Order;
+use super::status::{OrderStatus, State, Trouble, rfc3339};
+use super::storage::Storage;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Works {
+    /// By the files of the certificate.
+    pub all: BTreeMap<Storage, Work>,
+}
+
+/// One certificate.
+#[derive(Debug)]
+pub struct Work {
+    /// Who wants it: one, unless sites have the same names.
+    pub orders: Vec<Arc<Order>>,
+    /// The name, when it is not in the configuration.
+    pub asked: Option<String>,
+    /// Whether somebody is at it.
+    pub running: bool,
+    /// When it is to be looked at: seconds since the Unix epoch.
+    pub next: u64,
+    /// Whether it was not looked at since the configuration was read.
+    pub fresh: bool,
+    pub state: State,
+    pub failures: u32,
+    pub trouble: Option<Trouble>,
+    /// How often it was looked at; who waits for it is woken.
+    pub looks: watch::Sender<u64>,
+}
+
+/// What came of a look at a certificate.
+#[derive(Debug)]
+pub struct Report {
+    pub state: State,
+    /// When it is to be looked at again.
+    pub next: u64,
+    pub failures: u32,
+    pub trouble: Option<Trouble>,
+    /// Whether there is nothing more to look after.
+    pub over: bool,
+}
+
+impl Work {
+    /// One that was not looked at yet.
+    pub fn new(order: Arc<Order>, asked: Option<String>, now: u64) -> Work {
+        Work {
+            orders: vec![order],
+            asked,
+            running: false,
+            next: now,
+            fresh: true,
+            state: State::Waiting,
+            failures: 0,
+            trouble: None,
+            looks: watch::Sender::new(0),
+        }
+    }
+
+    /// What is served now.
+    pub fn served(&self) -> Option<Arc<Issued>> {
+        let order = self.orders.first()?;
+        match &self.asked {
+            Some(name) => order.held.find(name)?.slot.issued(),
+            None => order.slot.issued(),
+        }
+    }
+
+    /// Serves this one from here on, unless what is served is as good. Gives the name that had to
+    /// go for it, if one had.
+    pub fn serve(&self, issued: &Arc<Issued>, now: u64) -> Vec<String> {
+        let mut gone = Vec::new();
+        for order in &self.orders {
+            let better = |served: Option<Arc<Issued>>, names: &[String]| {
+                served.is_none_or(|served| {
+                    served.facts.not_after < issued.facts.not_after
+                        || !names.iter().all(|name| served.facts.covers(name))
+                })
+            };
+            match &self.asked {
+                Some(name) => {
+                    let (entry, left) = order.held.place(name, now);
+                    if better(entry.slot.issued(), std::slice::from_ref(name)) {
+                        entry.slot.put(issued.clone());
+                    }
+                    gone.extend(left);
+                }
+                None if better(order.slot.issued(), &order.names) => order.slot.put(issued.clone()),
+                None => {}
+            }
+        }
+        gone
+    }
+
+    /// Takes in what came of a look.
+    pub fn take(&mut self, report: Report) {
+        self.running = false;
+        self.fresh = false;
+        self.state = report.state;
+        self.next = report.next;
+        self.failures = report.failures;
+        self.tell(report.trouble.as_ref());
+        self.trouble = report.trouble;
+        self.looks
+            .send_modify(|looks| *looks = looks.wrapping_add(1));
+    }
+
+    /// Logs what is new of a trouble: the same one is told once.
+    fn tell(&self, trouble: Option<&Trouble>) {
+        let before = self
+            .trouble
+            .as_ref()
+            .map(|trouble| trouble.message.as_str());
+        if let Some(trouble) = trouble.filter(|trouble| before != Some(trouble.message.as_str())) {
+            let next = rfc3339(self.next).unwrap_or_default();
+            tracing::warn!(
+                names = self.names().join(" "),
+                why = trouble.message,
+                next,
+                "no certificate could be ordered"
+            );
+        }
+    }
+
+    /// The names of the certificate.
+    pub fn names(&self) -> Vec<String> {
+        match (&self.asked, self.orders.first()) {
+            (Some(name), _) => vec![name.clone()],
+            (None, Some(order)) => order.names.clone(),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// How it does, for each site that wants it.
+    pub fn status(&self) -> Vec<OrderStatus> {
+        let not_after = self
+            .served()
+            .and_then(|issued| rfc3339(issued.facts.not_after));
+        let one = |order: &Arc<Order>| OrderStatus {
+            site: order.site.clone(),
+            names: self.names(),
+            on_demand: self.asked.is_some(),
+            directory: order.policy.directory.clone(),
+            state: self.state,
+            not_after: not_after.clone(),
+            next: rfc3339(self.next),
+            failures: self.failures,
+            trouble: self.trouble.clone(),
+        };
+        self.orders.iter().map(one).collect()
+    }
+}
+
+impl Works {
+    /// Exchanges the orders. What goes on being wanted keeps its state; what was begun for it goes
+    /// on. Gives what is no longer wanted.
+    pub fn apply(&mut self, orders: &[Arc<Order>], now: u64) -> Vec<Storage> {
+        let mut before = std::mem::take(&mut self.all);
+        for order in orders.iter().filter(|order| !order.names.is_empty()) {
+            if let Some(work) = self.all.get_mut(&order.id) {
+                work.orders.push(order.clone());
+                continue;
+            }
+            let work = match before.remove(&order.id) {
+                Some(mut work) => {
+                    work.orders = vec![order.clone()];
+                    work.fresh = true;
+                    work.next = work.next.min(now);
+                    work
+                }
+                None => Work::new(order.clone(), None, now),
+            };
+            self.all.insert(order.id.clone(), work);
+        }
+        // Names that were asked for stay as long as their place is there.
+        let mut gone = Vec::new();
+        for (storage, mut work) in before {
+            let place = work.orders.first().map(|order| order.held.clone());
+            let still = place
+                .filter(|_| work.asked.is_some())
+                .and_then(|place| orders.iter().find(|order| Arc::ptr_eq(&order.held, &place)));
+            match still {
+                Some(order) => {
+                    work.orders = vec![order.clone()];
+                    self.all.insert(storage, work);
+                }
+                None => gone.push(storage),
+            }
+        }
+        // One of several sites may have been given a certificate that the others lack.
+        for work in self.all.values() {
+            let all = work.orders.iter().filter_map(|order| order.slot.issued());
+            if let Some(best) = all.max_by_key(|issued| issued.facts.not_after)
+                && work.asked.is_none()
+            {
+                work.serve(&best, now);
+            }
+        }
+        gone
+    }
+}
