@@ -10,13 +10,15 @@
 //! signals, end.
 //!
 //! [`admin`]: the operator's side. The HTTP interface (`/metrics`, `/status`, `/reload`, `/health`,
-//! `/dashboard` and the questions behind it), putting a new configuration in force, watching its files. Runs on the main thread's own runtime,
-//! away from requests.
+//! `/dashboard` and the questions behind it), putting a new configuration in force, watching its
+//! files, looking after certificates. Runs on the main thread's own runtime, away from requests.
 //!
 //! [`listen`]: clients' connections. The only room that binds. A worker is a thread with its own
 //! runtime, its own sockets (SO_REUSEPORT), its own engine and its own pool of connections to
-//! servers: a request is served on the thread that accepted its connection. `ClientStream` is a
-//! connection as pingora is given it; every byte that pingora sees was checked here.
+//! servers: a request is served on the thread that accepted its connection. A newcomer is named (PROXY
+//! protocol), counted, and shakes hands (TLS). `ClientStream` is a connection as pingora is given it;
+//! every byte that pingora sees was checked here. Its carrier is a socket, a socket under TLS, or a
+//! stream of HTTP/2, which is given on as a connection of HTTP/1 with one request.
 //!
 //! [`proxy`]: a request's way through the rooms, and the only `impl ProxyHttp`. It alone knows the
 //! order of the rooms. One function builds answers of our own (`respond`), one turns errors into
@@ -29,15 +31,18 @@
 //! [`route`] (host and path to route), [`upstream`] (servers, turns, health, names, connections to
 //! them), [`headers`] (who the client is, request ids, presets, `Cache-Control`), [`answer`]
 //! (redirects and fixed answers), [`files`] (a path to a file, its conditions and ranges, what is
-//! kept in memory), [`compress`] (what is encoded, in which coding, and the encoders), [`visits`]
-//! (who is a guest, from where, what is kept and sent of it, and what is told), [`observe`] (metrics,
-//! the access log, parvis's own log).
+//! kept in memory), [`compress`] (what is encoded, in which coding, and the encoders), [`tls`] (which
+//! certificate a client sees, who it is, with what it comes back; certificates from files and by
+//! ACME), [`visits`] (who is a guest, from where, what is kept and sent of it, and what is told),
+//! [`observe`] (metrics, the access log, parvis's own log).
 //!
 //! [`content`]: names of content codings, and the encoded forms of one body. `files` keeps them,
 //! `compress` makes them, and neither has to know the other.
 //!
-//! [`wire`]: HTTP/1 as bytes: heads judged, chunks followed, trailers carried, targets normalised,
-//! time-outs that cost nothing while they are not needed. No sockets, no configuration.
+//! [`wire`]: protocols as bytes: heads of HTTP/1 judged, chunks followed, trailers carried, targets
+//! normalised, time-outs that cost nothing while they are not needed; frames of HTTP/2 counted and
+//! whose turn it is among its streams; the PROXY protocol; connections counted. No sockets, no
+//! configuration.
 //!
 //! `nice`: a thread's priority. What works beside requests, in `compress` and `visits`, lets them go
 //! first.
@@ -49,10 +54,13 @@
 //! # The way of a request
 //!
 //! ```text
-//! socket -> ClientStream reads the head; wire judges it          (a fault: answered, closed)
+//! socket -> PROXY header -> room for one more? -> TLS: the site by its name     (newcomer)
+//!   -> HTTP/2: each stream becomes a connection of one request   (http2)
+//!   -> ClientStream reads the head; wire judges it               (a fault: answered, closed)
 //!   -> pingora parses it; proxy::service begins
 //!   -> Edge snapshot (one ArcSwap load, held to the end)
-//!   -> client address -> request id -> site -> route             (admit)
+//!   -> an authority's question about a name                      (challenge)
+//!   -> client address -> request id -> site -> its certificate? -> route   (admit)
 //!        -> redirect | fixed answer | error page                 (answered here)
 //!        -> file: found, conditions, ranges, the best form       (file)
 //!        -> server chosen -> ServerStream -> forwarded fields -> app   (forward)
@@ -74,6 +82,8 @@
 //!   file systems, symbolic links and renames alike, and needs no further crate.
 //!
 //! * `content` is a room of its own, for the reason given above.
+//! * Certificates of ACME are swapped where handshakes look for them; those from files are part of the
+//!   configuration: a changed file is a reload, all or nothing, told and counted like any other.
 //! * A page view is not sent to the worker by itself but in a buffer of its thread's, as a line of
 //!   the access log is: that costs a tenth of a send. And it is not the queue that is kept on disk
 //!   when a sink is away: a log on disk is what all sinks are fed from, always, so that there is
@@ -99,6 +109,9 @@
 //!   it out. (The other uses of `unsafe`: `listen::open`, `nice`, `visits::geo::mapped`.)
 //! * It writes bodies only from memory: while a file is lent to [`wire::Exchange`], what pingora
 //!   writes stands for so many bytes of it, and `ClientStream` has the kernel send those.
+//! * Its HTTP/2 has no way to an upgrade, to trailers or to time-outs of ours: it is given HTTP/1
+//!   only, and streams are turned into that and back in [`listen`]. That costs about a microsecond,
+//!   and gives HTTP/2 all that HTTP/1 has.
 //! * Its body filter cannot wait, and is not called while the app is silent: `ClientStream`, which
 //!   pingora reads meanwhile, releases what an encoder holds back.
 //! * It forwards `Expect` and waits for the app's 100, which many apps never send: answered here.

@@ -50,7 +50,7 @@ impl Running {
     pub fn look_after_certificates(&self) {
         let edge = self.edge.load();
         edge.tls.begin();
-        self.issuer.apply(edge.orders());
+        self.issuer.apply(&edge.orders());
     }
 
     /// From here on connections are closed after the answer in hand.

@@ -1,11 +1,16 @@
-//! HTTP/1 on the wire: what a message must look like before any other room sees it.
+//! Protocols on the wire. HTTP/1: what a message must look like before any other room sees it.
 //!
 //! pingora's parser is forgiving where a proxy must not be (RFC 9112 sections 2.2, 3.2, 5 and 6.3
 //! leave room in which two parsers disagree, and a smuggled request lives in that room). So every
 //! head is checked here byte by byte first, every chunk is followed, and what does not fit is
 //! answered and the connection closed. Trailers, which pingora drops, are carried past it.
 //!
-//! Plain functions and state machines over bytes: no sockets, no clock but [`Patience`]'s.
+//! HTTP/2 is the `h2` crate's, but for what a client may cost ([`frames`]) and in which order answers
+//! go ([`turns`], [`priority`]). Before either may stand a header of the PROXY protocol
+//! ([`proxy_protocol`]), and there may be too many connections ([`headcount`]).
+//!
+//! Plain functions and state machines over bytes. No sockets; the clock is passed in, but for
+//! [`Patience`] and [`turns`], which wait.
 
 pub mod chunked;
 pub mod dechunk;
