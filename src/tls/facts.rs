@@ -78,7 +78,7 @@ impl Facts {
             issuer: distinguished_name::text(parsed.issuer()),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
-            serial: hex_upper(parsed.raw_serial()),
+            serial: serial(parsed.raw_serial()),
             key: key(parsed.public_key()),
             weak_signature: weak(&oid),
             for_servers: true,
@@ -132,6 +132,14 @@ pub fn day(seconds: i64) -> String {
         Ok(time) => time.strftime("%Y-%m-%d").to_string(),
         // It is only told; years over 9999 have no business in a certificate.
         Err(_) => format!("{seconds} seconds after 1970"),
+    }
+}
+
+/// A number without the zero that says that it is not negative (DER).
+fn serial(bytes: &[u8]) -> String {
+    match bytes {
+        [0, rest @ ..] if !rest.is_empty() => hex_upper(rest),
+        _ => hex_upper(bytes),
     }
 }
 

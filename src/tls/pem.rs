@@ -61,16 +61,7 @@ pub struct PemFile {
 /// It cannot be read, or is empty.
 pub fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, Fault> {
     let shown = path.display();
-    let unreadable = |error: std::io::Error| {
-        let fault = Fault::new(format!("cannot read {shown}: {error}"), "named here");
-        match error.kind() {
-            ErrorKind::NotFound => fault.help(format!("put {what} there, or mend the path")),
-            ErrorKind::PermissionDenied => fault.help(
-                "let the user that parvis runs as read the file and enter its folders: a group of its own and `chmod 640`",
-            ),
-            _ => fault,
-        }
-    };
+    let unreadable = |error| unreadable(path, what, &error);
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     // To open a pipe would wait for who writes to it.
     if !metadata.is_file() {
@@ -103,6 +94,19 @@ pub fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, Fault> {
         ));
     }
     Ok(bytes)
+}
+
+/// Why a file cannot be read, and what to do.
+fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> Fault {
+    let what_is = format!("cannot read {}: {error}", path.display());
+    let fault = Fault::new(what_is, "named here");
+    match error.kind() {
+        ErrorKind::NotFound => fault.help(format!("put {what} there, or mend the path")),
+        ErrorKind::PermissionDenied => fault.help(
+            "let the user that parvis runs as read the file and enter its folders: a group of its own and `chmod 640`",
+        ),
+        _ => fault,
+    }
 }
 
 impl PemFile {
@@ -264,5 +268,23 @@ pub fn warn_if_public(file: &At<FilePath>, what: &str, errors: &mut Diagnostics)
             .help(format!("chmod o-rwx {shown}"))
             .warning(),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_read_a_file_is_told_what_to_do() {
+        // Not with a file: tests may run as root, who reads everything.
+        let denied = std::io::Error::from_raw_os_error(libc::EACCES);
+        let fault = unreadable(Path::new("/etc/a.key"), "a private key, in PEM", &denied);
+        assert!(
+            fault
+                .message
+                .starts_with("cannot read /etc/a.key: Permission denied")
+        );
+        assert!(fault.help.unwrap().contains("chmod 640"));
     }
 }

@@ -150,22 +150,6 @@ fn both_files_mistakes_are_told_in_one_go() {
 }
 
 #[test]
-fn who_may_not_read_a_file_is_told_so() {
-    // root reads everything; what root is told is nothing that can be tested.
-    let (folder, ..) = folder();
-    let nobody = std::fs::Permissions::from_mode(0o000);
-    std::fs::set_permissions(folder.path("good.key"), nobody).unwrap();
-    if std::fs::read(folder.path("good.key")).is_ok() {
-        return;
-    }
-    let error = mistake(&folder, &pair("good"));
-    assert!(
-        error.contains("Permission denied") && error.contains("chmod 640"),
-        "{error}"
-    );
-}
-
-#[test]
 fn a_chain_must_be_in_order() {
     let (folder, root) = (Folder::new(), Authority::root("Root"));
     let (one, two) = (root.below("One"), root.below("Two"));
