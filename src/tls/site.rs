@@ -49,6 +49,8 @@ pub struct SiteTls {
     min_version: MinVersion,
     /// Whether clients are asked for certificates, and whether they must have one.
     client_ca: Option<bool>,
+    /// A digest of on what it depends which clients get in; `None`: all do.
+    admission: Option<[u8; 32]>,
     redirect: bool,
     orders: Vec<Arc<Order>>,
     watched: Vec<PathBuf>,
@@ -111,6 +113,7 @@ impl SiteTls {
             site: order.site.to_string(),
             config: Arc::new(config.ok()?),
             min_version: settings.min_version,
+            admission: client_ca.as_ref().map(|ca| ca.digest),
             client_ca: client_ca.map(|ca| ca.required),
             redirect: settings.redirect,
             watched: settings.files().map(Path::to_path_buf).collect(),
@@ -185,11 +188,12 @@ impl SiteTls {
     }
 
     /// Whether a connection whose handshake was with `other` may carry requests for this site
-    /// (RFC 9110 section 7.4; if not, the answer is 421): it is the same site, or the client saw a
-    /// certificate that is this site's too, and proved nothing of itself.
+    /// (RFC 9110 section 7.4; if not, the answer is 421): it is the same site, as it was or is now,
+    /// or the client saw a certificate that is this site's too, and proved nothing of itself. Who was
+    /// let in by other authorities than those of now must shake hands anew.
     pub fn covers(&self, other: &SiteTls) -> bool {
         if self.site == other.site {
-            return true;
+            return self.admission == other.admission;
         }
         // Which of its certificates the other site showed is not known: all must be this site's.
         let own = self.leaves();
