@@ -7,8 +7,12 @@ mod support;
 mod basics;
 #[path = "http2/bodies.rs"]
 mod bodies;
+#[path = "http2/floods.rs"]
+mod floods;
 #[path = "http2/requests.rs"]
 mod requests;
+#[path = "http2/streams.rs"]
+mod streams;
 
 use serde_json::Value;
 use std::sync::Mutex;
