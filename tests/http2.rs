@@ -65,11 +65,6 @@ impl Edge {
             (lines.len() >= count).then_some(lines)
         })
     }
-
-    /// Waits until a counter has counted something.
-    fn counts(&self, series: &str) {
-        until(series, || (self.parvis.metric(series) >= 1.0).then_some(()));
-    }
 }
 
 /// An app that tells what it was asked and what it was sent.

@@ -8,6 +8,7 @@ use crate::listen::client::ClientStream;
 use crate::listen::connection::{exchange, over};
 use crate::listen::open::Open;
 use crate::proxy::{Connection, Engine, Facts, Running};
+use crate::wire::Flood;
 use crate::wire::priority::Priority;
 use crate::wire::turns::Turns;
 use bytes::{Bytes, BytesMut};
@@ -62,7 +63,7 @@ enum End {
     /// By itself, or by the client.
     Over,
     /// It asked too much for nothing.
-    Flood(&'static str),
+    Flood,
 }
 
 /// Serves a connection, of which `ahead` was read already, until one side ends it.
@@ -102,12 +103,16 @@ where
         first: times.header,
         service,
     };
-    if let End::Flood(label) = life.run(&mut streams).await {
-        life.service.running.metrics.calmed(label);
-    }
+    let sight = life.sight.clone();
+    let running = life.service.running.clone();
+    let end = life.run(&mut streams).await;
     drop(open);
     // Its streams have nothing to read and write any more, notice it, and write their lines.
     drop(life);
+    if matches!(end, End::Flood) {
+        let what = sight.most().map_or("frames", Flood::label);
+        running.metrics.calmed(what);
+    }
     let ended = async { while streams.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(LAST_WORDS, ended).await;
 }
@@ -137,11 +142,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
             let idle = streams.is_empty();
             tokio::select! {
                 biased;
-                flood = poll_fn(|cx| self.sight.poll_flood(cx)) => {
+                _ = poll_fn(|cx| self.sight.poll_flood(cx)) => {
                     self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                     let last = poll_fn(|cx| self.connection.poll_closed(cx));
                     let _ = tokio::time::timeout(LAST_FRAME, last).await;
-                    return End::Flood(flood.label());
+                    return End::Flood;
                 }
                 came = self.connection.accept() => match came {
                     Some(Ok((request, respond))) => {
@@ -229,7 +234,7 @@ fn end(error: &h2::Error) -> End {
         .get_io()
         .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
     match calmed && !timed_out {
-        true => End::Flood("frames"),
+        true => End::Flood,
         false => End::Over,
     }
 }
