@@ -13,6 +13,8 @@ mod floods;
 mod requests;
 #[path = "http2/streams.rs"]
 mod streams;
+#[path = "http2/websockets.rs"]
+mod websockets;
 
 use serde_json::Value;
 use std::sync::Mutex;
