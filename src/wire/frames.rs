@@ -271,6 +271,36 @@ impl Watch {
         Ok(())
     }
 
+    /// What there was too much of, or else what there was most of, against what may be. For when a
+    /// connection was ended for a reason that does not name it.
+    pub fn most(&self) -> Option<Flood> {
+        let spent = |bucket: &Bucket, measure: &Measure, flood| {
+            let burst = u64::from(measure.burst).saturating_mul(WHOLE);
+            let spent = burst.saturating_sub(bucket.level);
+            (spent.saturating_mul(WHOLE) / burst.max(1), flood)
+        };
+        let (continued, _) = self.continuations;
+        let all = [
+            // A header block in several frames is rare, and the library takes fewer of them.
+            (
+                u64::from(continued).saturating_mul(WHOLE / 4),
+                Flood::Continuations,
+            ),
+            spent(&self.resets, &RESETS, Flood::Resets),
+            spent(&self.provoked, &PROVOKED, Flood::Provoked),
+            spent(&self.settings, &SETTINGS, Flood::Settings),
+            spent(&self.pings, &PINGS, Flood::Pings),
+            spent(&self.empty, &EMPTY, Flood::EmptyData),
+            spent(&self.priorities, &PRIORITIES, Flood::Priorities),
+            spent(&self.windows, &WINDOWS, Flood::Windows),
+            spent(&self.tiny, &TINY, Flood::Windows),
+            spent(&self.unknown, &UNKNOWN, Flood::Unknown),
+        ];
+        let most = all.into_iter().max_by_key(|(spent, _)| *spent);
+        let most = most.filter(|(spent, _)| *spent > 0);
+        self.over.or(most.map(|(_, flood)| flood))
+    }
+
     fn had_to_reset(&mut self, frame: &Frame, now: Instant) -> Result<(), Flood> {
         // DATA under way when a stream was reset may have it reset again, once per frame.
         let again = self.reset.mark(frame.stream);

@@ -11,6 +11,8 @@ pub mod backend;
 pub mod browser;
 pub mod client;
 pub mod folder;
+pub mod hpack;
+pub mod http2;
 /// Small databases of countries.
 #[path = "../../src/visits/geo/tests/writer.rs"]
 pub mod mmdb;
@@ -25,6 +27,7 @@ pub use backend::{Backend, Incoming};
 pub use browser::Browser;
 pub use client::{Client, Reply};
 pub use folder::Folder;
+pub use http2::Http2;
 pub use parvis::{Parvis, command};
 pub use pebble::{Pebble, Ports as CaPorts};
 pub use ports::{Full, Refusing};

@@ -8,16 +8,18 @@ use crate::listen::client::ClientStream;
 use crate::listen::connection::{exchange, over};
 use crate::listen::open::Open;
 use crate::proxy::{Connection, Engine, Facts, Prompt, Running, prompt};
-use crate::wire;
 use crate::wire::priority::Priority;
 use crate::wire::turns::Turns;
+use crate::wire::{self, Flood};
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -40,6 +42,8 @@ fn unseen_resets(streams: u32) -> usize {
         .saturating_mul(2)
         .max(200)
 }
+/// So many requests are taken in before they are served: others wait for this worker too.
+const TOGETHER: usize = 128;
 /// How long a last frame may take to leave.
 const LAST_FRAME: Duration = Duration::from_secs(2);
 /// How long requests of a connection that broke may take to notice it and write their lines.
@@ -63,7 +67,17 @@ enum End {
     /// By itself, or by the client.
     Over,
     /// It asked too much for nothing.
-    Flood(&'static str),
+    Flood,
+}
+
+/// What came of a connection.
+enum Came {
+    /// Requests, which were taken in.
+    Requests,
+    /// Its end, behind requests that may have been.
+    End(End),
+    /// Too much for nothing.
+    Flood,
 }
 
 /// Serves a connection, of which `ahead` was read already, until one side ends it.
@@ -101,14 +115,19 @@ where
         turns: Turns::default(),
         idle: terms.idle,
         first: times.header,
+        requests: Vec::new(),
         service,
     };
-    if let End::Flood(label) = life.run(&mut streams).await {
-        life.service.running.metrics.calmed(label);
-    }
+    let sight = life.sight.clone();
+    let running = life.service.running.clone();
+    let end = life.run(&mut streams).await;
     drop(open);
     // Its streams have nothing to read and write any more, notice it, and write their lines.
     drop(life);
+    if matches!(end, End::Flood) {
+        let what = sight.most().map_or("frames", Flood::label);
+        running.metrics.calmed(what);
+    }
     let ended = async { while streams.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(LAST_WORDS, ended).await;
 }
@@ -121,6 +140,8 @@ struct Life<S> {
     idle: Duration,
     /// How long the first request may take to come.
     first: Duration,
+    /// Requests that were taken in together.
+    requests: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,
     service: Service,
 }
 
@@ -138,25 +159,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
             let idle = streams.is_empty();
             tokio::select! {
                 biased;
-                flood = poll_fn(|cx| self.sight.poll_flood(cx)) => {
-                    self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                    let last = poll_fn(|cx| self.connection.poll_closed(cx));
-                    let _ = tokio::time::timeout(LAST_FRAME, last).await;
-                    return End::Flood(flood.label());
-                }
-                came = self.connection.accept() => match came {
-                    Some(Ok((request, respond))) => {
-                        had_one = true;
-                        let Some(waiting) = at_once(request, respond, &self.facts, &self.service) else {
-                            continue;
-                        };
-                        let (turns, service) = (self.turns.clone(), self.service.clone());
-                        // A task's future is moved about: a large one is better moved once.
-                        streams.spawn(Box::pin(answer(waiting, turns, service)));
+                came = poll_fn(|cx| self.poll_requests(cx)) => {
+                    had_one |= !self.requests.is_empty();
+                    self.serve(streams);
+                    match came {
+                        Came::Requests => {}
+                        Came::End(end) => return end,
+                        Came::Flood => return self.calm_down().await,
                     }
-                    Some(Err(error)) => return end(&error),
-                    None => return End::Over,
-                },
+                }
                 Some(_) = streams.join_next() => {}
                 () = over(&mut stop, Duration::ZERO), if !leaving => {
                     leaving = true;
@@ -169,6 +180,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
                     leaving = true;
                     self.connection.graceful_shutdown();
                 }
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
+    /// Takes in all requests that are there. Each look at the connection also writes what there is to
+    /// be written: requests that came together are answered together.
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Came> {
+        if self.sight.poll_flood(cx).is_ready() {
+            return Poll::Ready(Came::Flood);
+        }
+        while self.requests.len() < TOGETHER {
+            let came = pin!(self.connection.accept()).poll(cx);
+            match came {
+                Poll::Ready(Some(Ok(request))) => self.requests.push(request),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Came::End(end(&error))),
+                Poll::Ready(None) => return Poll::Ready(Came::End(End::Over)),
+                Poll::Pending if self.requests.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Came::Requests)
+    }
+
+    /// Tells a client that it asks too much for nothing.
+    async fn calm_down(&mut self) -> End {
+        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        let last = poll_fn(|cx| self.connection.poll_closed(cx));
+        let _ = tokio::time::timeout(LAST_FRAME, last).await;
+        End::Flood
+    }
+
+    /// Serves the requests that were taken in.
+    fn serve(&mut self, streams: &mut JoinSet<()>) {
+        for (request, respond) in self.requests.drain(..) {
+            if let Some(waiting) = at_once(request, respond, &self.facts, &self.service) {
+                let (turns, service) = (self.turns.clone(), self.service.clone());
+                // A task's future is moved about: a large one is better moved once.
+                streams.spawn(Box::pin(answer(waiting, turns, service)));
             }
         }
     }
@@ -274,7 +325,7 @@ fn end(error: &h2::Error) -> End {
         .get_io()
         .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
     match calmed && !timed_out {
-        true => End::Flood("frames"),
+        true => End::Flood,
         false => End::Over,
     }
 }

@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[derive(Debug, Default)]
 struct Seen {
     flood: Option<Flood>,
+    /// What there was most of, when the connection was over.
+    most: Option<Flood>,
     waker: Option<Waker>,
 }
 
@@ -43,6 +45,11 @@ impl Sight {
                 Poll::Pending
             }
         }
+    }
+
+    /// What there was most of, of what brings nothing; known when the connection is over.
+    pub fn most(&self) -> Option<Flood> {
+        self.lock().most
     }
 
     fn raise(&self, flood: Flood) {
@@ -104,6 +111,12 @@ impl<S> Watched<S> {
         self.writing
             .poll_over(cx)
             .map(|()| Fault::SendTimeout.into_io())
+    }
+}
+
+impl<S> Drop for Watched<S> {
+    fn drop(&mut self) {
+        self.sight.lock().most = self.watch.most();
     }
 }
 
