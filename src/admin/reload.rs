@@ -150,6 +150,7 @@ impl Reloader {
                 return Err(text);
             }
         };
+        warn(&loaded.warnings);
         look_up(edge.clone()).await;
         let fresh = tasks(&edge);
         self.running.edge.store(edge.clone());
@@ -241,6 +242,14 @@ impl Reloader {
             .last
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = last;
+    }
+}
+
+/// Logs what is worth a look in a configuration that is right.
+pub fn warn(warnings: &str) {
+    if !warnings.is_empty() {
+        let warnings = warnings.trim_end();
+        tracing::warn!("the configuration is worth a look:\n{warnings}");
     }
 }
 

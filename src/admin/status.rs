@@ -1,9 +1,11 @@
 //! `GET /status`: what the metrics say, for people and scripts.
 
+use super::certificates::{SiteCertificate, certificates, now};
 use super::reload::{LastLoad, Reloader};
 use crate::edge::{Action, Edge};
 use crate::observe::SinkFigures;
 use crate::proxy::Running;
+use crate::tls::acme::status::OrderStatus;
 use crate::visits::VisitsStatus;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -34,6 +36,8 @@ pub struct Status<'a> {
     log_dropped: u64,
     sites: Vec<SiteStatus<'a>>,
     upstreams: Vec<UpstreamStatus<'a>>,
+    certificates: Vec<SiteCertificate>,
+    acme: Vec<OrderStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     visits: Option<VisitsStatus>,
     metrics: serde_json::Value,
@@ -154,6 +158,8 @@ impl<'a> Status<'a> {
                         .collect(),
                 })
                 .collect(),
+            certificates: certificates(edge, now()),
+            acme: running.issuer.status(),
             visits: running.recorder.watching().map(|watching| watching.now()),
             metrics: metrics.snapshot(),
         }
@@ -170,7 +176,8 @@ fn does(action: &Action) -> String {
     }
 }
 
-/// Writes the servers' health and what is kept in memory into the metrics, as they are asked for.
+/// Writes the servers' health, what is kept in memory and when certificates end into the metrics, as
+/// they are asked for.
 pub fn note_gauges(running: &Running) {
     let edge = running.edge.load();
     let count = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -180,6 +187,12 @@ pub fn note_gauges(running: &Running) {
         .answers_memory
         .set(count(edge.memo.weight()));
     let metrics = &running.metrics;
+    // Those that were asked for by clients are not here: nobody outside makes series.
+    let ends = certificates(&edge, now()).into_iter().map(|one| {
+        let label = one.label();
+        (one.site, label, one.certificate.not_after as f64)
+    });
+    metrics.certificates(ends);
     metrics.forget_sinks();
     metrics.visits_spool.set(0);
     if let Some(visits) = running.recorder.watching().map(|watching| watching.now()) {

@@ -6,7 +6,8 @@ use crate::edge::Edge;
 /// Checks a configuration and says what it is.
 pub fn check(file: &ConfigFile) -> Result<(), Failure> {
     let path = files::choose(file)?;
-    let edge = files::load(&path)?;
+    let (edge, warnings) = files::load_with_warnings(&path)?;
+    files::show_warnings(&warnings);
     super::print(&format!("{}: {}", path.display(), summary(&edge)));
     Ok(())
 }

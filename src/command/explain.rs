@@ -1,15 +1,19 @@
 //! `parvis explain URL`.
 
+mod connection;
+
 use super::{ConfigFile, Failure, files};
 use crate::answer;
 use crate::content::Coding;
 use crate::edge::{Action, Edge, Route, Site};
 use crate::files::{Files, Found as FoundFile, is_devious};
 use crate::headers::printed;
-use crate::route::{Facts, Found};
+use crate::route::{Facts, Found, without_port};
 use crate::wire::target;
+use connection::{handshake_lines, listeners};
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 /// What to explain.
 #[derive(Debug, clap::Args)]
@@ -30,6 +34,8 @@ struct Question {
     method: Method,
     headers: HeaderMap,
     host: String,
+    /// The name that a client asks for in its handshake; an address is none (RFC 6066 section 3).
+    server_name: Option<String>,
     tls: bool,
     port: u16,
     target: String,
@@ -76,11 +82,19 @@ fn question(arguments: &Explain) -> Result<Question, Failure> {
     }
     let method = Method::from_bytes(arguments.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| wrong(format!("`{}` is no method", arguments.method)))?;
+    let server_name = without_port(host.as_bytes());
+    let server_name = String::from_utf8_lossy(server_name).to_ascii_lowercase();
+    let bare = server_name.trim_matches(['[', ']']);
+    let server_name = bare.parse::<IpAddr>().is_err().then_some(server_name);
+    // As with curl: the URL says where, the field for whom.
+    let own = headers.get(HOST).and_then(|own| own.to_str().ok());
+    let host = own.map_or(host, str::to_string);
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     Ok(Question {
         method,
         headers,
         host,
+        server_name,
         tls,
         port: port.unwrap_or(if tls { 443 } else { 80 }),
         target: if target.starts_with('?') {
@@ -110,25 +124,22 @@ fn answer_lines(edge: &Edge, question: &Question) -> Vec<String> {
         "{} {} for {}",
         question.method, question.target, question.host
     )];
-    let mut listeners: Vec<SocketAddr> = edge
-        .listeners()
-        .iter()
-        .copied()
-        .filter(|l| l.port() == question.port)
-        .collect();
-    if listeners.is_empty() {
-        let all: Vec<String> = edge.listeners().iter().map(ToString::to_string).collect();
-        lines.push(format!(
-            "note      nothing listens on port {}; looking at {}",
-            question.port,
-            all.join(", ")
-        ));
-        listeners = edge.listeners().to_vec();
-    }
+    let Some(listeners) = listeners(&mut lines, edge, question) else {
+        return lines;
+    };
     let found = listeners.iter().find_map(|l| {
         edge.find_site(*l, question.host.as_bytes())
             .map(|site| (*l, site))
     });
+    let mut shown = None;
+    let first = found.map(|(l, _)| l).or(listeners.first().copied());
+    if let Some(listener) = first.filter(|l| question.tls && edge.listener(*l).tls) {
+        let name = question.server_name.as_deref();
+        shown = handshake_lines(&mut lines, edge, listener, name);
+        if shown.is_none() {
+            return lines;
+        }
+    }
     let Some((listener, site)) = found.and_then(|(l, i)| edge.sites.get(i).map(|site| (l, site)))
     else {
         lines.push("site      none answers for this host".to_string());
@@ -143,6 +154,28 @@ fn answer_lines(edge: &Edge, question: &Question) -> Vec<String> {
         site.name,
         edge.sources.line(site.place)
     ));
+    if let Some(shown) = shown
+        && let Some(theirs) = &shown.tls
+        && !site.tls.as_ref().is_some_and(|own| own.covers(theirs))
+    {
+        lines.push(format!(
+            "answer    421: the client has seen a certificate of the site {}, which is not this site's",
+            shown.name
+        ));
+        return lines;
+    }
+    if let (Some(port), false) = (site.https_port, question.tls) {
+        let name = String::from_utf8_lossy(without_port(question.host.as_bytes())).into_owned();
+        let port = match port {
+            443 => String::new(),
+            port => format!(":{port}"),
+        };
+        lines.push(format!(
+            "does      redirects with 308 to https://{name}{port}{}",
+            question.target
+        ));
+        return lines;
+    }
     route_lines(&mut lines, edge, site, question);
     lines
 }

@@ -2,6 +2,7 @@
 
 use super::{ConfigFile, Failure};
 use crate::edge::{self, Edge};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 const SYSTEM: &str = "/etc/parvis/parvis.toml";
@@ -32,8 +33,25 @@ pub fn choose(file: &ConfigFile) -> Result<PathBuf, Failure> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Edge, Failure> {
+    load_with_warnings(path).map(|(edge, _)| edge)
+}
+
+/// Loads a configuration, with what is worth a look in it, as text.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_with_warnings(path: &Path) -> Result<(Edge, String), Failure> {
     let loaded = edge::load(path, None);
-    loaded
-        .result
-        .map_err(|errors| Failure::Wrong(errors.render(&loaded.sources)))
+    match loaded.result {
+        Ok(edge) => Ok((edge, loaded.warnings)),
+        Err(errors) => Err(Failure::Wrong(errors.render(&loaded.sources))),
+    }
+}
+
+/// Shows what is worth a look in a configuration that is right.
+pub fn show_warnings(warnings: &str) {
+    if !warnings.is_empty() {
+        // Who does not take it has gone.
+        let _ = writeln!(std::io::stderr(), "{}", warnings.trim_end());
+    }
 }

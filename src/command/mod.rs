@@ -2,6 +2,8 @@
 //!
 //! In: arguments. Out: an exit code: 0 fine, 1 failed at work, 2 wrong configuration or usage.
 
+mod ask;
+mod certs;
 mod check;
 mod demo;
 mod explain;
@@ -32,6 +34,7 @@ Examples:
   parvis explain http://example.org/a.css  which route takes this, and why?
   parvis reload                            put a changed configuration in force
   parvis visits 7d --country FR            who came, to which pages, from where?
+  parvis certs                             which certificates, from where, until when?
   parvis precompress static                make .br, .zst and .gz beside static files
 
 Exit codes: 0 fine, 1 failed at work, 2 wrong configuration or usage.";
@@ -56,6 +59,9 @@ enum Command {
     /// Tell how many guests came, to which pages, and from where.
     #[command(after_help = visits::HELP)]
     Visits(visits::Visits),
+    /// Tell of each certificate where it is from, until when it is good, and how its renewal fares.
+    #[command(after_help = certs::HELP)]
+    Certs(certs::Certs),
     /// Serve a small site of parvis's own, with parvis in front of it.
     Demo(demo::Demo),
 }
@@ -113,6 +119,7 @@ impl Arguments {
             Command::Explain(arguments) => explain::explain(&arguments),
             Command::Precompress(arguments) => precompress::precompress(&arguments),
             Command::Visits(arguments) => visits::visits(&arguments),
+            Command::Certs(arguments) => certs::certs(&arguments),
             Command::Demo(arguments) => demo::demo(&arguments),
         }
     }

@@ -1,7 +1,7 @@
 //! `parvis run`: the process from its start to its end.
 
 use super::{ConfigFile, Failure, files};
-use crate::admin::{Interface, Listener, Reloader, serve, watch};
+use crate::admin::{Interface, Listener, Reloader, remind, serve, watch};
 use crate::edge::Edge;
 use crate::listen::{self, Bound};
 use crate::observe::settings::{Destination, Level};
@@ -27,8 +27,9 @@ const LAST_LINES_AT_ONCE: Duration = Duration::from_millis(200);
 pub fn run(file: &ConfigFile) -> Result<(), Failure> {
     let path = files::choose(file)?;
     let began = Instant::now();
-    let edge = files::load(&path)?;
+    let (edge, warnings) = files::load_with_warnings(&path)?;
     let verbosity = crate::observe::start(edge.log.level);
+    crate::admin::warn(&warnings);
     let process = Process::prepare(edge, verbosity)?;
     process.serve(Some(path), began.elapsed(), std::future::pending(), |_| {})
 }
@@ -142,6 +143,7 @@ impl Process {
         let mut own = JoinSet::new();
         let issuing = running.clone();
         own.spawn(async move { issuing.issuer.run().await });
+        own.spawn(remind(running.clone()));
         if reloader.path().is_some() {
             own.spawn(watch(reloader.clone(), running.clone()));
         }

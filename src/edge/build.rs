@@ -27,6 +27,9 @@ pub struct Loaded {
     pub sources: Arc<Sources>,
     /// The edge, or the mistakes.
     pub result: Result<Edge, Diagnostics>,
+    /// What is worth a look in a configuration that is right (a certificate that ends soon), as
+    /// text; empty when nothing is.
+    pub warnings: String,
 }
 
 /// Loads the configuration at `path`. `before` is the one in force, whose knowledge of servers'
@@ -63,11 +66,16 @@ fn build(
         builder.edge(&settings)
     });
     drop(document);
-    let result = match edge {
-        Some(edge) if errors.is_empty() => Ok(edge),
-        _ => Err(errors),
+    // Those of a configuration that is wrong are shown with its mistakes.
+    let (result, warnings) = match edge {
+        Some(edge) if errors.is_empty() => (Ok(edge), errors.render_warnings(&sources)),
+        _ => (Err(errors), String::new()),
     };
-    Loaded { sources, result }
+    Loaded {
+        sources,
+        result,
+        warnings,
+    }
 }
 
 pub(super) struct Builder<'a> {

@@ -57,7 +57,7 @@ impl ListenAddress {
 
 impl Value for ListenAddress {
     fn kind() -> String {
-        "address, or `{ address, tls, proxy_protocol, h2c }`".to_string()
+        "address".to_string()
     }
 
     fn read(node: &Node<'_>, errors: &mut Diagnostics) -> Option<Self> {
