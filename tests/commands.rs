@@ -2,6 +2,10 @@
 
 mod support;
 
+#[path = "configuration/certificate.rs"]
+mod certificate;
+#[path = "commands/certs.rs"]
+mod certs;
 #[path = "commands/demo.rs"]
 mod demo;
 #[path = "commands/explain.rs"]
@@ -56,6 +60,7 @@ fn version_and_help_are_there() {
         "explain",
         "precompress",
         "visits",
+        "certs",
         "demo",
     ] {
         assert!(commands.contains(&format!("\n  {subcommand} ")), "{page}");

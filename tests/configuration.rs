@@ -7,6 +7,8 @@ macro_rules! rows {
     ($($($cell:expr),+;)*) => { [$(($($cell),+)),*] };
 }
 
+#[path = "configuration/certificate.rs"]
+mod certificate;
 #[path = "configuration/checked.rs"]
 mod checked;
 #[path = "configuration/contract.rs"]
@@ -17,6 +19,8 @@ mod files;
 mod keys;
 #[path = "configuration/secrets.rs"]
 mod secrets;
+#[path = "configuration/tls.rs"]
+mod tls;
 #[path = "configuration/together.rs"]
 mod together;
 #[path = "configuration/values.rs"]
@@ -100,7 +104,7 @@ listen = ["127.0.0.1:0"]
 visits = "yes"
 headers = { sett = {}, set = { "Content-Length" = "0", "a b" = "c" }, remove = ["X Y"] }
 [site.tls]
-certificate = "x"
+certificat = "x"
 [[site.route]]
 path = "/a*"
 proxy = "ap"
@@ -183,7 +187,7 @@ health = { path = "health", host = "a b", interval = "1ms", timeout = "0s" }
         "sites/a.toml:6:32 \"Content-Length\" | `Content-Length` frames the message: parvis alone sets it",
         "sites/a.toml:6:56 \"a b\" | `a b` is no name of a header field",
         "sites/a.toml:6:81 \"X Y\" | `X Y` is no name of a header field",
-        "sites/a.toml:7:7 tls | `tls` does not exist in this version of parvis",
+        "sites/a.toml:8:1 certificat | unknown key `certificat`",
         "sites/a.toml:10:8 \"/a*\" | invalid path pattern \"/a*\"",
         "sites/a.toml:11:9 \"ap\" | there is no upstream `ap`",
         "sites/a.toml:13:8 \"/b\" | the route does nothing",
@@ -205,7 +209,8 @@ health = { path = "health", host = "a b", interval = "1ms", timeout = "0s" }
         "sites/b.toml:4:8 \"first\" | the site `first` is defined twice",
         "sites/b.toml:4:8 \"first\" | the site `first` has no route",
         "sites/b.toml:5:10 \"a.example\" | two sites on 127.0.0.1:0 answer for `a.example`",
-        "sites/b.toml:10:55 tls | `tls` does not exist in this version of parvis",
+        "sites/b.toml:8:8 \"third\" | the site `third` has no route",
+        "sites/b.toml:10:26 { address = \"127.0.0.1:443\", tls = true } | the site `third` has no certificate for this listener",
         "sites/b.toml:11:11 app | the upstream `app` is defined twice",
         "sites/b.toml:15:19 \"health\" | invalid path \"health\"",
         "sites/b.toml:15:36 \"a b\" | invalid host \"a b\"",

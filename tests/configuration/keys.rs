@@ -1,13 +1,19 @@
 //! Keys: those that are unknown, those that are missing, those of features that do not exist yet.
 
-use crate::checked::{Mistake, mistake, right};
+use crate::certificate::private;
+use crate::checked::{Mistake, check_path, mistake, right};
+use crate::support::Folder;
+use crate::tls::bring;
 
 /// A right configuration with these lines in one of its tables. A key of its own that is given
 /// again gives way.
 pub fn with(table: &str, lines: &str) -> String {
-    let tables: [(&str, &[&str]); 11] = [
+    let tables: [(&str, &[&str]); 14] = [
         ("", &[]),
         ("server", &["threads = 1"]),
+        ("server.connections", &[]),
+        ("server.http2", &[]),
+        ("tls", &[]),
         ("admin", &["listen = \"off\""]),
         ("log", &["access = \"off\""]),
         ("visits", &[]),
@@ -64,6 +70,9 @@ fn an_unknown_key_is_an_error_at_every_level_and_the_nearest_is_suggested() {
         "server", "trusted_proxy = []", "trusted_proxy", "trusted_proxies";
         "server", "Watch = true", "Watch", "watch";
         "server", "header_timeout = { enb = \"X\" }", "enb", "env";
+        "server", "conections = {}", "conections", "connections";
+        "tls", "unknown_snu = \"reject\"", "unknown_snu", "unknown_sni";
+        "tls", "ticket = false", "ticket", "tickets";
         "admin", "listn = \"off\"", "listn", "listen";
         "log", "acess = \"off\"", "acess", "access";
         "upstream.app", "conect_timeout = \"1s\"", "conect_timeout", "connect_timeout";
@@ -111,18 +120,12 @@ fn a_key_that_is_like_no_other_is_answered_with_those_that_there_are() {
 fn keys_of_features_that_do_not_exist_yet_say_so() {
     for (table, lines, key) in rows! {
         "", "[cache]\nsize = \"1GB\"", "cache";
-        "", "[tls]\n", "tls";
-        "server", "connections = 1000", "connections";
-        "server", "http2 = {}", "http2";
         "upstream.app", "tls = true", "tls";
         "upstream.app", "max_connections = 10", "max_connections";
         "upstream.app", "retries = 2", "retries";
-        "[site]", "tls = { certificate = \"cert.pem\", key = \"key.pem\" }", "tls";
-        "[site]", "[site.tls]\nacme = { email = \"ops@example.org\" }", "tls";
         "[site]", "cache = {}", "cache";
         "[site]", "access = {}", "access";
         "[site]", "limits = {}", "limits";
-        "[site]", "listen = [{ address = \"127.0.0.1:443\", tls = true }]", "tls";
         "[site.route]", "images = { widths = [150] }", "images";
         "[site.route]", "cache = {}", "cache";
         "[site.route]", "access = {}", "access";
@@ -203,6 +206,20 @@ send_timeout = "30d"
 max_header = "64KiB"
 max_fields = 0x64
 max_uri = "16384"
+connections = { max = 10_000, per_address = 100, handshake_timeout = "5s" }
+[server.http2]
+enabled = true
+streams = 100
+header_list = "64KiB"
+idle_timeout = "3m"
+stream_window = "1MiB"
+connection_window = "4MiB"
+[tls]
+storage = "state"
+unknown_sni = "reject"
+tickets = true
+ticket_keys = "tickets.key"
+redis = { url = "redis://127.0.0.1:6379/0", prefix = "shop:tls:" }
 [admin]
 listen = "0.0.0.0:9180"
 token = "secret"
@@ -287,6 +304,23 @@ redirect = { to = "{scheme}://{host}/{path}/{1}", status = 301 }
 path = "/r/*"
 respond = { status = 599, body = "x", content_type = "text/html" }
 [[site]]
+name = "secured"
+hosts = ["a.example"]
+listen = [{ address = "127.0.0.2:0", proxy_protocol = true, h2c = true }, { address = "127.0.0.3:0", tls = true, proxy_protocol = true }]
+tls = { certificate = "cert.pem", key = "key.pem", certificates = [{ certificate = "cert.pem", key = "key.pem" }], min_version = "1.3", client_ca = "cert.pem", client_auth = "optional", redirect = false }
+[[site.route]]
+path = "/*"
+respond = {}
+[[site]]
+name = "ordered"
+hosts = ["b.example"]
+listen = [{ address = "127.0.0.4:0", tls = true }]
+[site.tls]
+acme = { email = "ops@b.example", directory = "https://ca.example/directory", challenge = "tls-alpn-01", eab = { kid = "k", hmac_key = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0" }, ca = "cert.pem", on_demand = { ask = "http://127.0.0.1:8000/tls-ask" } }
+[[site.route]]
+path = "/*"
+respond = {}
+[[site]]
 name = "classic"
 visits = true
 headers = { security = "classic" }
@@ -294,5 +328,15 @@ headers = { security = "classic" }
 path = "/*"
 respond = {}
 "#;
-    right(&text.replace("@COUNTRY", country));
+    let folder = Folder::new();
+    bring(&folder, &["a.example"]);
+    private(&folder.join("tickets.key"), &"0123456789abcdef".repeat(8));
+    folder.write("parvis.toml", &text.replace("@COUNTRY", country));
+    let checked = check_path(&folder, "parvis.toml");
+    assert_eq!(
+        (checked.code, checked.err.as_str()),
+        (0, ""),
+        "{}",
+        checked.err
+    );
 }

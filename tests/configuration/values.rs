@@ -129,7 +129,10 @@ fn other_kinds_say_what_they_are() {
 #[test]
 fn a_table_that_is_none_is_refused() {
     let rest = with("", "");
-    let without_server = rest.replace("[server]\nthreads = 1\n", "");
+    let without_server = rest.replace(
+        "[server]\nthreads = 1\n[server.connections]\n[server.http2]\n",
+        "",
+    );
     for (first, rest, what) in rows! {
         "server = 1", without_server.as_str(), "expected a table, found an integer";
         // With the others they would be mistakes of the syntax.
