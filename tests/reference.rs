@@ -4,6 +4,8 @@ use parvis::config::markdown;
 use parvis::edge::settings::Settings;
 use std::path::Path;
 
+#[path = "configuration/certificate.rs"]
+mod certificate;
 mod support;
 
 use support::mmdb;
@@ -70,6 +72,11 @@ fn the_commented_lines_of_the_example_are_right() {
         let database = mmdb::Written::new(kind).with(everywhere, record);
         std::fs::write(folder.join(format!("{kind}.mmdb")), database.bytes()).unwrap();
     }
+    let made = certificate::made(&["example.org", "www.example.org"], 365);
+    made.write(&folder.join("cert.pem"), &folder.join("key.pem"));
+    std::fs::write(folder.join("clients.pem"), &made.certificate).unwrap();
+    let secret = "0123456789abcdef".repeat(8);
+    certificate::private(&folder.join("tickets.key"), &secret);
     for name in ["parvis.toml", "sites/example.toml"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("conf")
@@ -78,7 +85,9 @@ fn the_commented_lines_of_the_example_are_right() {
         let uncommented: Vec<String> = text
             .lines()
             .map(|line| match line.trim_start().strip_prefix("# ") {
-                Some(code) if code.starts_with('[') || is_assignment(code) => code.to_string(),
+                Some(code) if code.starts_with(['[', '{']) || is_assignment(code) => {
+                    code.to_string()
+                }
                 _ => line.to_string(),
             })
             .collect();
@@ -86,6 +95,7 @@ fn the_commented_lines_of_the_example_are_right() {
             .join("\n")
             .replace("/srv/example", folder.to_str().unwrap())
             .replace("/var/lib/GeoIP", folder.to_str().unwrap())
+            .replace("/etc/parvis", folder.to_str().unwrap())
             .replace("{ env = \"PARVIS_ADMIN_TOKEN\" }", "\"x\"")
             .replace("{ env = \"NUMBERS_TOKEN\" }", "\"x\"")
             .replace("{ env = \"REDIS_URL\" }", "\"redis://127.0.0.1\"");
