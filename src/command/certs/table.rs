@@ -182,7 +182,9 @@ fn last_error(order: &Order) -> Option<String> {
     let at = jiff::Timestamp::from_second(trouble.at);
     let at = at.map_or_else(|_| String::new(), |at| minute(&at.to_string()));
     let mut text = format!("last error ({at}{times}): {}", clean(&trouble.message));
-    for (name, why) in &trouble.names {
+    // Mostly the message has them already.
+    let names = trouble.names.iter();
+    for (name, why) in names.filter(|(_, why)| !trouble.message.contains(why)) {
         let said = format!("\n    {}: {}", clean(name), clean(why));
         text.push_str(&said);
     }

@@ -114,7 +114,7 @@ fn every_state_has_its_words() {
 #[test]
 fn the_last_error_stands_below_its_certificate() {
     let trouble = json!({
-        "message": "the CA refuses it\u{1b}[2J", "names": [["blog.example", "no such name"]],
+        "message": "the CA refuses it\u{1b}[2J", "names": [["blog.example", "no such name"], ["a.example", "refuses it"]],
         "at": 1_795_300_000,
     });
     let lines = drawn(
