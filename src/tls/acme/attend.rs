@@ -75,8 +75,7 @@ impl Look {
         let Some(locks) = self.lock(stored.as_deref()).await? else {
             return Ok(self.elsewhere(&memory));
         };
-        let result = self.alone(locks).await;
-        result
+        self.alone(locks).await
     }
 
     /// The part for which the locks are held.

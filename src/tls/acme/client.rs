@@ -254,12 +254,13 @@ pub async fn status_of(uri: &Uri) -> io::Result<StatusCode> {
         .body(Full::<Bytes>::default())
         .map_err(io::Error::other)?;
     // The status is all that matters: the connection is closed after it.
-    tokio::select! {
-        answer = sender.send_request(request) => {
-            Ok(answer.map_err(|error| told(&to, &error))?.status())
-        }
-        _ = connection => Err(io::Error::other(format!("{to} closed the connection"))),
-    }
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        // It may have brought the answer, and ended.
+        _ = connection => answer.await,
+    };
+    Ok(answer.map_err(|error| told(&to, &error))?.status())
 }
 
 async fn connect(to: &str) -> io::Result<TcpStream> {
