@@ -108,8 +108,10 @@ async fn a_name_is_ordered_when_the_application_allows_it() {
             .await
             .is_some()
     );
-    // What is no name is not asked about at all.
+    // What is no name, or no name of the site's, is not asked about at all.
     for bad in [
+        "yes.other.example",
+        "shop.example",
         "",
         "UPPER.example",
         "10.0.0.1",
