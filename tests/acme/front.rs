@@ -21,8 +21,6 @@ pub enum Then {
     Pass,
     /// It is answered with this status, these fields (each with its line break), and this body.
     Answer(u16, String, String),
-    /// The connection is closed.
-    Cut,
     /// It is passed on, and the connection closed before the answer.
     CutAfter,
 }
@@ -109,6 +107,24 @@ impl Front {
         }
     }
 
+    /// The same, on a thread of its own.
+    pub fn apart(pebble: &Pebble) -> Front {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                sender
+                    .send(runtime.block_on(Front::before(pebble)))
+                    .unwrap();
+                std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+            });
+        });
+        receiver.recv().unwrap()
+    }
+
     /// The URL of the CA's directory, through this.
     pub fn directory(&self) -> String {
         format!("https://{}/dir", self.address)
@@ -169,10 +185,6 @@ impl Inner {
             let rule = self.rule.lock().unwrap().clone();
             let then = rule(&seen);
             let answer = match then {
-                Then::Cut => {
-                    self.note(&seen, 0);
-                    return;
-                }
                 Then::Answer(status, fields, body) => {
                     self.note(&seen, status);
                     let length = body.len();

@@ -353,7 +353,7 @@ mod tests {
             ),
             ("eab = { kid = \"k\" }", &["a"], "missing key `hmac_key`"),
             (key, &["a"], "`hmac_key` is no key in base64url"),
-            ("ca = \"nowhere.pem\"", &["a"], "no file nowhere.pem"),
+            ("ca = \"nowhere.pem\"", &["a"], "no file ./nowhere.pem"),
             (
                 "on_demand = { ask = \"https://a/\" }",
                 &["a"],
