@@ -157,11 +157,11 @@ async fn without_the_redis_that_has_the_lock_nobody_orders_until_it_is_there() {
 async fn a_lock_of_one_that_died_ends_by_itself() {
     let redis = Redis::start();
     let shared = shared(&redis).unwrap();
-    let life = std::time::Duration::from_millis(300);
+    let life = std::time::Duration::from_secs(2);
     let dead = shared.lock("x", life).await.unwrap().unwrap();
     assert!(shared.lock("x", life).await.unwrap().is_none());
     // Who works prolongs it.
-    let kept = tokio::time::timeout(4 * life, dead.keep()).await;
+    let kept = tokio::time::timeout(2 * life, dead.keep()).await;
     assert!(kept.is_err());
     assert!(shared.lock("x", life).await.unwrap().is_none());
     // It is not another one's to remove or to prolong.

@@ -179,7 +179,7 @@ impl Issuer {
         };
         self.inner.changed.notify_one();
         let waited = async {
-            // It ends when there is nothing more to look after: refused.
+            // It ends when there is nothing more to look after.
             while looks.changed().await.is_ok() {
                 if let Some(found) = found() {
                     return Some(found);
@@ -212,6 +212,9 @@ impl Inner {
             return;
         };
         let gone = work.serve(issued, now());
+        // Who waits for it need not wait for what else there is to do.
+        work.looks
+            .send_modify(|looks| *looks = looks.wrapping_add(1));
         let order = work.orders.first().cloned();
         for (order, name) in order
             .iter()
