@@ -5,6 +5,8 @@ mod support;
 
 #[path = "acme/asked.rs"]
 mod asked;
+#[path = "acme/binary.rs"]
+mod binary;
 #[path = "acme/failures.rs"]
 mod failures;
 #[path = "acme/front.rs"]

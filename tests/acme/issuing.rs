@@ -77,10 +77,9 @@ async fn one_order_has_all_names(challenge: &str) {
     }
 
     // A restart serves it at once, and orders nothing.
-    site.end().await;
+    site.restart().await;
     let again = order(&wanted, &[]).unwrap();
     assert_eq!(again.slot.issued().unwrap().facts, issued.facts);
-    let mut site = Site::idle().await;
     site.want(&wanted);
     site.status_until("it was looked at", |s| s.state == State::Good)
         .await;

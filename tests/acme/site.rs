@@ -1,6 +1,7 @@
 //! An issuer in this process, with just enough of a server around it that a CA finds its answers.
 
 use crate::support::{CaPorts, Folder, PATIENCE};
+use arc_swap::ArcSwap;
 use parvis::config::{Diagnostics, Document, Place, Sources, Value};
 use parvis::tls::acme::settings::AcmeSettings;
 use parvis::tls::acme::status::OrderStatus;
@@ -21,7 +22,10 @@ pub struct Site {
     pub orders: Vec<Arc<Order>>,
     pub ports: CaPorts,
     pub tallies: Tallies,
-    tasks: JoinSet<()>,
+    /// Who answers the CA.
+    current: Arc<ArcSwap<Issuer>>,
+    work: JoinSet<()>,
+    _servers: JoinSet<()>,
 }
 
 /// What is wanted.
@@ -65,38 +69,53 @@ pub fn order(wanted: &Wanted<'_>, before: &[Arc<Order>]) -> Result<Arc<Order>, S
 impl Site {
     /// One that answers CAs on ports of its own, and orders nothing yet.
     pub async fn idle() -> Site {
-        let counter = |name: &str| IntCounter::new(name, name).unwrap();
-        let tallies = Tallies {
-            issued: counter("issued"),
-            failed: counter("failed"),
-        };
-        let issuer = Arc::new(Issuer::new(tallies.clone()));
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tls = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ports = CaPorts {
             http: http.local_addr().unwrap().port(),
             tls: tls.local_addr().unwrap().port(),
         };
-        let mut tasks = JoinSet::new();
-        let (first, second, third) = (issuer.clone(), issuer.clone(), issuer.clone());
-        tasks.spawn(async move { first.run().await });
-        tasks.spawn(async move {
+        let tallies = tallies();
+        let issuer = Arc::new(Issuer::new(tallies.clone()));
+        let current = Arc::new(ArcSwap::from(issuer.clone()));
+        let mut servers = JoinSet::new();
+        let (first, second) = (current.clone(), current.clone());
+        servers.spawn(async move {
             while let Ok((stream, _)) = http.accept().await {
-                tokio::spawn(answer_http(stream, second.clone()));
+                tokio::spawn(answer_http(stream, first.load_full()));
             }
         });
-        tasks.spawn(async move {
+        servers.spawn(async move {
             while let Ok((stream, _)) = tls.accept().await {
-                tokio::spawn(answer_tls(stream, third.clone()));
+                tokio::spawn(answer_tls(stream, second.load_full()));
             }
         });
-        Site {
+        let mut site = Site {
             issuer,
             orders: Vec::new(),
             ports,
             tallies,
-            tasks,
-        }
+            current,
+            work: JoinSet::new(),
+            _servers: servers,
+        };
+        site.begin();
+        site
+    }
+
+    /// Ends it in the middle of what it does, and begins anew with nothing but what lies on disk.
+    pub async fn restart(&mut self) {
+        self.work.shutdown().await;
+        self.tallies = tallies();
+        self.issuer = Arc::new(Issuer::new(self.tallies.clone()));
+        self.current.store(self.issuer.clone());
+        self.orders.clear();
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        let issuer = self.issuer.clone();
+        self.work.spawn(async move { issuer.run().await });
     }
 
     /// Looks after this from here on, as a reload does it.
@@ -115,13 +134,6 @@ impl Site {
         until("a certificate is there", || self.issued(), || self.told()).await
     }
 
-    /// How the only order does.
-    pub fn status(&self) -> OrderStatus {
-        let mut all = self.issuer.status();
-        assert_eq!(all.len(), 1, "{all:?}");
-        all.remove(0)
-    }
-
     /// Waits until its status is so.
     pub async fn status_until(&self, what: &str, is: impl Fn(&OrderStatus) -> bool) -> OrderStatus {
         let found = || self.issuer.status().into_iter().find(&is);
@@ -130,11 +142,6 @@ impl Site {
 
     fn told(&self) -> String {
         format!("{:#?}", self.issuer.status())
-    }
-
-    /// Ends it in the middle of what it does.
-    pub async fn end(mut self) {
-        self.tasks.shutdown().await;
     }
 }
 
@@ -155,6 +162,14 @@ pub async fn until<T>(
             told()
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn tallies() -> Tallies {
+    let counter = |name: &str| IntCounter::new(name, name).unwrap();
+    Tallies {
+        issued: counter("issued"),
+        failed: counter("failed"),
     }
 }
 

@@ -1,18 +1,17 @@
 //! One look at a certificate: whether it is there, good and allowed, and an order when it is not.
 
-use super::ask::{self, ask};
+use super::ask;
 use super::certificate::Issued;
-use super::client::Client;
 use super::failure::Failure;
 use super::issue::Task;
 use super::issuer::Inner;
 use super::memory::Memory;
 use super::order::{Order, now};
 use super::plan::{Failures, Why};
+use super::shared;
 use super::status::State;
 use super::storage::{self, Lock, Storage};
 use super::work::Report;
-use super::{account, shared};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 /// From the first word with the CA to the certificate.
-const LONGEST_ORDER: Duration = Duration::from_secs(10 * 60);
+pub(super) const LONGEST_ORDER: Duration = Duration::from_secs(10 * 60);
 /// The life of the lock in Redis: it is prolonged three times as often.
 const LOCK_LIVES: Duration = Duration::from_secs(60);
 /// How soon it is looked again whether another edge is done, in seconds; half of it by chance.
@@ -75,8 +74,7 @@ impl Look {
         let Some(locks) = self.lock(stored.as_deref()).await? else {
             return Ok(self.elsewhere(&memory));
         };
-        let result = self.alone(locks).await;
-        result
+        self.alone(locks).await
     }
 
     /// The part for which the locks are held.
@@ -185,39 +183,6 @@ impl Look {
         read.map_err(|error| Failure::storage(&error, &what))
     }
 
-    /// Whether the application allows the name; a report when it does not.
-    async fn ask(&self, stored: Option<&Arc<Issued>>) -> Option<Report> {
-        let (name, who) = (self.asked.as_ref()?, self.order.policy.on_demand.as_ref()?);
-        let answers = &self.inner.answers;
-        match answers.known(who, name, now()) {
-            Some(true) => return None,
-            Some(false) => return Some(self.let_go()),
-            None => {}
-        }
-        match ask(who, name).await {
-            Ok(true) => {
-                answers.keep(who, name, true, now(), ask::YES_HOLDS);
-                None
-            }
-            Ok(false) => {
-                answers.keep(who, name, false, now(), ask::NO_HOLDS);
-                tracing::debug!(name, "no certificate: the application does not allow it");
-                Some(self.let_go())
-            }
-            Err(error) => {
-                tracing::warn!(name, url = %who.ask, %error, "the application cannot be asked about a certificate");
-                // What it allowed once is served on.
-                let issued = stored.filter(|issued| issued.facts.is_valid_at(now()));
-                let Some(issued) = issued else {
-                    answers.keep(who, name, false, now(), ask::SILENCE_HOLDS);
-                    return Some(self.let_go());
-                };
-                self.inner.serve(&self.storage, issued);
-                Some(Report::good(now().saturating_add(ask::YES_HOLDS)))
-            }
-        }
-    }
-
     /// Nothing is to be done yet, or nobody needs it any more; `None`: it is to be ordered.
     fn rest(&self, issued: &Issued, memory: &Memory) -> Option<Report> {
         let (facts, now) = (&issued.facts, now());
@@ -248,48 +213,6 @@ impl Look {
             trouble,
             over: false,
         })
-    }
-
-    /// Asks the CA when it wants the certificate renewed, when that is to be asked.
-    async fn look_for_window(&self, issued: &Issued, memory: &mut Memory) {
-        let Some(id) = &issued.facts.renewal_id else {
-            return;
-        };
-        if memory
-            .window_due(&issued.facts)
-            .is_none_or(|due| now() < due)
-        {
-            return;
-        }
-        let window = timeout(LONGEST_ORDER, async {
-            let policy = self.order.policy.clone();
-            // An account that is not there is not made for this.
-            let path = account::path(&self.order.storage, &policy);
-            let client = spawn_blocking(move || {
-                path.try_exists()?
-                    .then(|| Client::new(&policy.directory, policy.roots.as_ref()))
-                    .transpose()
-            });
-            let client = client.await.ok()?.ok()??;
-            let account = account::open(&self.order.storage, &self.order.policy, &client)
-                .await
-                .ok()?;
-            account.renewal_info(id).await.ok()
-        });
-        match window.await.ok().flatten() {
-            Some((info, again)) => {
-                let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
-                let window = &info.suggested_window;
-                let suggested = (
-                    seconds(window.start.unix_timestamp()),
-                    seconds(window.end.unix_timestamp()),
-                );
-                let chance = rand::random();
-                memory.keep_window(&issued.facts, suggested, again.as_secs(), now(), chance);
-            }
-            None => memory.keep_no_window(&issued.facts, now()),
-        }
-        self.remember(memory).await;
     }
 
     /// The locks; `None`: another process or edge has one.
@@ -364,18 +287,7 @@ impl Look {
         }
     }
 
-    /// Nobody needs it, or it is not allowed.
-    fn let_go(&self) -> Report {
-        if let Some(name) = &self.asked {
-            self.order.held.remove(name);
-        }
-        Report {
-            over: true,
-            ..Report::good(u64::MAX)
-        }
-    }
-
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         match &self.asked {
             Some(name) => vec![name.clone()],
             None => self.order.names.clone(),
@@ -389,7 +301,7 @@ impl Look {
             .unwrap_or_default()
     }
 
-    async fn remember(&self, memory: &Memory) {
+    pub(super) async fn remember(&self, memory: &Memory) {
         let (memory, storage) = (memory.clone(), self.storage.clone());
         let path = self.storage.memory();
         let written = spawn_blocking(move || memory.write(&storage)).await;

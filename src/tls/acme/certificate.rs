@@ -93,6 +93,13 @@ impl Issued {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn from_pem(text: &[u8]) -> Result<Issued, String> {
+        // A file that was cut off may have whole certificates in it, and lack one.
+        if !text
+            .trim_ascii_end()
+            .ends_with(b"-----END CERTIFICATE-----")
+        {
+            return Err("no certificate at its end".to_string());
+        }
         let key = PrivateKeyDer::from_pem_slice(text)
             .map_err(|error| format!("no private key in it: {error}"))?;
         let chain: Result<Vec<CertificateDer<'static>>, _> =
@@ -159,8 +166,8 @@ pub(super) mod tests {
         let key = one.split_once("-----BEGIN CERT").unwrap().0;
         let certificate = &other[other.find("-----BEGIN CERT").unwrap()..];
         for (text, told) in [
-            ("", "no private key"),
-            (key, "no certificate in it"),
+            ("", "no certificate at its end"),
+            (key, "no certificate at its end"),
             (certificate, "no private key"),
             (&format!("{key}{certificate}"), "do not belong together"),
             (&one[..one.len() - 60], "certificate"),

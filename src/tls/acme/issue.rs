@@ -310,11 +310,11 @@ async fn blamed(order: &mut Order) -> Vec<(String, String)> {
         if state.status == AuthorizationStatus::Valid {
             continue;
         }
-        let errors = state
+        let mut errors = state
             .challenges
             .iter()
             .filter_map(|challenge| challenge.error.as_ref());
-        if let Some(problem) = errors.last() {
+        if let Some(problem) = errors.next() {
             let said = failure::words(problem.r#type.as_deref(), problem.detail.as_deref());
             blamed.push((state.identifier().to_string(), said));
         }

@@ -4,7 +4,7 @@ use super::ask::Answers;
 use super::attend::Look;
 use super::certificate::Issued;
 use super::challenges::Challenges;
-use super::order::{Order, check_name, now};
+use super::order::{Order, now};
 use super::pauses::Pauses;
 use super::shared::Shared;
 use super::status::{OrderStatus, State, Trouble};
@@ -145,7 +145,7 @@ impl Issuer {
 
     /// A certificate for a name that is not in the configuration: asks the application, and orders
     /// one when it allows it. Waits for it for 8 seconds at most; `None`: it is refused, or not there
-    /// yet. To be called when [`Order::certificate`] has none, for names that match the site's hosts.
+    /// yet, or not the site's. To be called when [`Order::certificate`] has none.
     /// `name`: in lower case, without a dot at its end.
     pub async fn wanted(&self, order: &Arc<Order>, name: &str) -> Option<Arc<CertifiedKey>> {
         let found = || order.certificate(Some(name));
@@ -153,7 +153,9 @@ impl Issuer {
             return Some(found);
         }
         let who = order.policy.on_demand.as_ref()?;
-        check_name(name).ok()?;
+        if !order.may_be_asked(name) {
+            return None;
+        }
         let now = now();
         let known = self.inner.answers.known(who, name, now);
         if known == Some(false) {
@@ -177,7 +179,7 @@ impl Issuer {
         };
         self.inner.changed.notify_one();
         let waited = async {
-            // It ends when there is nothing more to look after: refused.
+            // It ends when there is nothing more to look after.
             while looks.changed().await.is_ok() {
                 if let Some(found) = found() {
                     return Some(found);
@@ -210,6 +212,9 @@ impl Inner {
             return;
         };
         let gone = work.serve(issued, now());
+        // Who waits for it need not wait for what else there is to do.
+        work.looks
+            .send_modify(|looks| *looks = looks.wrapping_add(1));
         let order = work.orders.first().cloned();
         for (order, name) in order
             .iter()

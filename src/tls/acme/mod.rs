@@ -10,6 +10,7 @@
 //! what is kept where, and a client for HTTPS with bounds on everything.
 
 mod account;
+mod allowed;
 mod ask;
 mod attend;
 mod certificate;
@@ -29,6 +30,7 @@ mod shared;
 mod slot;
 pub mod status;
 mod storage;
+mod window;
 mod work;
 
 pub use certificate::{Facts, Issued};

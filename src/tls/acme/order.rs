@@ -49,6 +49,8 @@ pub struct Order {
     /// The names in the certificate, in lower case and in the order they were given. None: only
     /// names that are asked for.
     pub names: Vec<String>,
+    /// Of which suffixes (`.example.org`) other names may be asked for; `None`: any name.
+    suffixes: Option<Vec<String>>,
     /// How it is ordered.
     pub policy: Policy,
     /// The root of the storage.
@@ -78,6 +80,7 @@ impl Order {
             held: held.map_or_else(Arc::default, |order| order.held.clone()),
             id,
             site: request.site.to_string(),
+            suffixes: suffixes(request.names),
             names,
             policy,
             storage: request.storage.to_path_buf(),
@@ -100,6 +103,21 @@ impl Order {
     /// Whether certificates for names that are not in the configuration may be asked for.
     pub fn is_on_demand(&self) -> bool {
         self.policy.on_demand.is_some()
+    }
+
+    /// Whether the application may be asked about this name: it is the site's, none of those in the
+    /// configuration, and a CA can be asked for it. `name`: in lower case, without a dot at its end.
+    pub fn may_be_asked(&self, name: &str) -> bool {
+        let is_sites = match &self.suffixes {
+            None => true,
+            Some(all) => all
+                .iter()
+                .any(|suffix| name.len() > suffix.len() && name.ends_with(suffix.as_str())),
+        };
+        self.is_on_demand()
+            && is_sites
+            && !self.names.iter().any(|own| own == name)
+            && check_name(name).is_ok()
     }
 
     /// Files whose change means that the configuration is to be read anew.
@@ -132,6 +150,20 @@ impl Order {
             self.slot.put(Arc::new(issued));
         }
     }
+}
+
+/// What stands behind the `*` of patterns; `None`: any name will do.
+fn suffixes(names: &[(String, Place)]) -> Option<Vec<String>> {
+    let wild = names
+        .iter()
+        .filter_map(|(pattern, _)| pattern.strip_prefix('*'));
+    let lower = |suffix: &str| {
+        suffix
+            .strip_suffix('.')
+            .unwrap_or(suffix)
+            .to_ascii_lowercase()
+    };
+    (!names.is_empty()).then(|| wild.map(lower).collect())
 }
 
 /// Seconds since the Unix epoch.
@@ -216,3 +248,6 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
         false => Err("it is no name of a host in DNS"),
     }
 }
+
+#[cfg(test)]
+mod tests;

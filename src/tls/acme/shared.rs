@@ -13,7 +13,8 @@ use tokio::task::spawn_blocking;
 
 /// For the connection, and for each answer: it is near.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How many ask it at the same time: each does so on a thread of its own.
+/// How many ask it at the same time: each does so on a thread of its own. Anybody can have it asked
+/// for answers to a CA, so that locks must not have to wait for those.
 const MOST: usize = 4;
 /// What is answered to a CA goes by itself: challenges take minutes at most.
 const ANSWERS_LIVE: Duration = Duration::from_secs(15 * 60);
@@ -32,6 +33,8 @@ pub struct Shared {
     /// A connection to use again.
     kept: Mutex<Option<redis::Connection>>,
     permits: Semaphore,
+    /// Of those who look for an answer.
+    lookups: Semaphore,
 }
 
 impl Shared {
@@ -58,6 +61,7 @@ impl Shared {
             prefix: prefix.to_string(),
             kept: Mutex::default(),
             permits: Semaphore::new(MOST),
+            lookups: Semaphore::new(MOST),
         }))
     }
 
@@ -116,7 +120,7 @@ impl Shared {
     pub async fn answer(self: &Arc<Self>, kind: &str, name: &str) -> io::Result<Option<String>> {
         let mut command = redis::cmd("GET");
         command.arg(self.answer_key(kind, name));
-        self.ask(command).await
+        self.ask_in(&self.lookups, command).await
     }
 
     fn answer_key(&self, kind: &str, name: &str) -> String {
@@ -127,8 +131,15 @@ impl Shared {
     where
         T: redis::FromRedisValue + Send + 'static,
     {
+        self.ask_in(&self.permits, command).await
+    }
+
+    async fn ask_in<T>(self: &Arc<Self>, turns: &Semaphore, command: redis::Cmd) -> io::Result<T>
+    where
+        T: redis::FromRedisValue + Send + 'static,
+    {
         // Who cannot have a turn soon is told so: it does not pile up.
-        let permit = tokio::time::timeout(PATIENCE, self.permits.acquire()).await;
+        let permit = tokio::time::timeout(PATIENCE, turns.acquire()).await;
         let _permit = permit
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
             .map_err(io::Error::other)?;

@@ -42,7 +42,9 @@ impl Storage {
     pub fn of_names(root: &Path, directory: &str, names: &[String]) -> Storage {
         let mut sorted = names.to_vec();
         sorted.sort_unstable();
-        let first = names.first().map_or("", String::as_str);
+        // The shortest is the one that is most likely to stay when others come and go.
+        let first = sorted.iter().min_by_key(|name| name.len());
+        let first = first.map_or("", String::as_str);
         Storage {
             folder: folder(root, directory).join("certificates"),
             stem: format!("{}-{}", file_name(first), short_hash(&sorted.join(","))),
@@ -76,7 +78,7 @@ impl Storage {
         self.folder.join(format!("{}.{extension}", self.stem))
     }
 
-    /// Certificates for other sets of names, of which one is the first of theirs: one of them may
+    /// Certificates for other sets of names, whose shortest is one of these: one of them may
     /// serve until the own one is there, when `hosts` changed.
     pub fn relatives(&self, names: &[String]) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
@@ -256,4 +258,108 @@ fn private() -> OpenOptions {
 
 fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Folder {
+            let name = format!("parvis-storage-{:016x}", rand::random::<u64>());
+            Folder(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn entries(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn files_are_whole_and_only_the_owners() {
+        let folder = Folder::new();
+        let path = folder.0.join("deep/below/file");
+        assert_eq!(read(&path).unwrap(), None);
+        // What is left of a crash is in nobody's way.
+        make_folder(path.parent().unwrap()).unwrap();
+        std::fs::write(beside(&path), "half").unwrap();
+        for text in ["one", "another"] {
+            write(&path, text.as_bytes()).unwrap();
+            assert_eq!(read(&path).unwrap().unwrap(), text.as_bytes());
+        }
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&folder.0.join("deep")), 0o700);
+        assert_eq!(entries(path.parent().unwrap()), 1);
+        let aside = set_aside(&path).unwrap();
+        assert_eq!(read(&aside).unwrap().unwrap(), b"another");
+        assert_eq!(read(&path).unwrap(), None);
+        remove(&aside).unwrap();
+        remove(&aside).unwrap();
+        std::fs::write(&path, vec![b'x'; LONGEST as usize + 1]).unwrap();
+        assert_eq!(read(&path).unwrap_err().kind(), ErrorKind::InvalidData);
+        // A folder in the place of the file: it stays, and nothing is left over.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(write(&path, b"x").is_err());
+        assert_eq!(entries(path.parent().unwrap()), 1);
+    }
+
+    #[test]
+    fn a_lock_is_one_processes_and_ends_with_it() {
+        let folder = Folder::new();
+        let storage = Storage::of_asked(&folder.0, "https://ca/", "a.example");
+        let lock = storage.lock().unwrap().unwrap();
+        assert!(storage.lock().unwrap().is_none());
+        let other = Storage::of_asked(&folder.0, "https://ca/", "b.example");
+        assert!(other.lock().unwrap().is_some());
+        drop(lock);
+        assert!(storage.lock().unwrap().is_some());
+    }
+
+    #[test]
+    fn names_become_files() {
+        for (name, file) in [
+            ("shop.example", "shop.example"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("../../etc/passwd", "_.._.._etc_passwd"),
+            ("", "_"),
+            ("..", "_.."),
+            ("ca.example:14000", "ca.example_14000"),
+        ] {
+            assert_eq!(file_name(name), file);
+        }
+        assert_eq!(file_name(&"x".repeat(300)).len(), 200);
+    }
+
+    #[test]
+    fn what_differs_lies_elsewhere() {
+        let root = Path::new("/r");
+        let of = |directory: &str, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            Storage::of_names(root, directory, &names)
+        };
+        let one = of("https://ca.example/a", &["a", "b"]);
+        assert_ne!(one, of("https://ca.example/b", &["a", "b"]));
+        assert_ne!(one, of("https://ca.example/a", &["a"]));
+        assert_ne!(one, of("https://ca.example/a", &["a", "c"]));
+        assert_eq!(one, of("https://ca.example/a", &["b", "a"]));
+        // Edges that keep it at different places mean the same.
+        let names = ["a".to_string(), "b".to_string()];
+        let other = Storage::of_names(Path::new("/other"), "https://ca.example/a", &names);
+        assert_eq!(one.name(), other.name());
+        let accounts = [("", ""), ("a@b", ""), ("", "kid"), ("a@b", "kid")];
+        let paths = accounts.map(|(email, kid)| account(root, "https://ca.example/a", email, kid));
+        let different: std::collections::HashSet<_> = paths.iter().collect();
+        assert_eq!(different.len(), 4);
+    }
 }

@@ -31,7 +31,7 @@ pub struct Work {
     pub state: State,
     pub failures: u32,
     pub trouble: Option<Trouble>,
-    /// How often it was looked at; who waits for it is woken.
+    /// Changes when it was looked at, and when there is a certificate: who waits is woken.
     pub looks: watch::Sender<u64>,
 }
 
