@@ -9,15 +9,19 @@
 
 pub mod backend;
 pub mod browser;
+pub mod certificates;
 pub mod client;
 pub mod folder;
+pub mod held;
 /// Small databases of countries.
 #[path = "../../src/visits/geo/tests/writer.rs"]
 pub mod mmdb;
 pub mod parvis;
 pub mod pebble;
 pub mod ports;
+pub mod programs;
 pub mod redis;
+pub mod secure;
 pub mod site;
 pub mod websocket;
 
