@@ -36,6 +36,8 @@ pub struct Order<'a> {
     pub client: bool,
     /// From when to when, in days from now.
     pub days: (i64, i64),
+    /// Until when, in seconds from now.
+    pub seconds: Option<i64>,
     pub serial: Option<&'a [u8]>,
 }
 
@@ -47,6 +49,7 @@ impl Default for Order<'_> {
             rsa: false,
             client: false,
             days: (-1, 90),
+            seconds: None,
             serial: None,
         }
     }
@@ -137,7 +140,10 @@ impl Authority {
         name.push(DnType::OrganizationName, "Tests, Ltd");
         let now = OffsetDateTime::now_utc();
         params.not_before = now + Duration::days(order.days.0);
-        params.not_after = now + Duration::days(order.days.1);
+        params.not_after = match order.seconds {
+            Some(seconds) => now + Duration::seconds(seconds),
+            None => now + Duration::days(order.days.1),
+        };
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![match order.client {
             true => ExtendedKeyUsagePurpose::ClientAuth,

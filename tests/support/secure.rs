@@ -12,6 +12,7 @@ use rustls::{
 };
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use socket2::{Domain, Socket, Type};
 use std::sync::Arc;
 
 /// A connection.
@@ -244,9 +245,40 @@ pub fn plain(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-/// Whether the other side has closed, whatever it sent before.
-pub fn is_over(error: &io::Error) -> bool {
-    !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+/// A connection without TLS from an address of this machine's (127.0.0.2 is one).
+pub fn plain_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let socket = TcpStream::from(socket);
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_write_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// A client's first flight for this name.
+pub fn hello(name: &str, config: &ClientConfig) -> Vec<u8> {
+    let name = ServerName::try_from(name.to_string()).unwrap();
+    let mut session = ClientConnection::new(Arc::new(config.clone()), name).unwrap();
+    let mut bytes = Vec::new();
+    while session.wants_write() {
+        session.write_tls(&mut bytes).unwrap();
+    }
+    bytes
+}
+
+/// Reads until the other side ends the connection, in whatever way: what came.
+///
+/// # Panics
+/// When it stays open.
+pub fn until_closed(socket: &mut TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    match socket.read_to_end(&mut all) {
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            panic!("it stays open: {e}")
+        }
+        _ => all,
+    }
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {

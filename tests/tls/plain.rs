@@ -106,21 +106,23 @@ fn a_site_may_be_served_in_both_ways() {
 #[test]
 fn who_forgets_the_s_is_told() {
     let (authority, parvis) = one();
-    // With more behind it than is looked at: the answer must not be lost with it.
-    let cookie = "c".repeat(60_000);
-    for n in 0..20 {
+    for n in 0..3 {
         let mut client = Client::connect(parvis.address());
-        client.send(format!(
-            "GET / HTTP/1.1\r\nHost: a.test\r\nCookie: {cookie}\r\n\r\n"
-        ));
+        client.send("GET / HTTP/1.1\r\n");
+        let mut first = [0];
+        assert_eq!(client.stream.peek(&mut first).unwrap(), 1);
+        // What else comes must not make the kernel throw the answer away.
+        for _ in 0..50 {
+            client.send("Cookie: ".to_string() + &"c".repeat(2000) + "\r\n");
+        }
         let reply = client.reply();
         assert_eq!(reply.status, 400);
         assert!(reply.text().contains("https://"), "{}", reply.text());
         assert_eq!(reply.field("connection").as_deref(), Some("close"));
-        // Its length is right.
+        // Its length is right, and nothing follows.
         assert_eq!(client.rest(), b"", "{n}");
     }
-    assert_eq!(failures(&parvis, "plain_http"), 20.0);
+    assert_eq!(failures(&parvis, "plain_http"), 3.0);
     assert_eq!(says(&parvis, &authority, "a.test"), "a");
 }
 

@@ -262,8 +262,10 @@ fn a_stolen_or_broken_ticket_is_worth_nothing() {
         output.stdout
     };
     let mut der = convert(&["-in", path, "-outform", "der"]);
-    // The ticket is field 10 of the session (OpenSSL's SSL_SESSION_ASN1), longer than 127 bytes.
-    let tag = der.windows(2).rposition(|at| at == [0xaa, 0x81]);
+    // The ticket is field 10 of the session, an octet string (OpenSSL's SSL_SESSION_ASN1). It has 8
+    // bytes and more of lengths, a key's name and a nonce before what is encrypted.
+    let is_field = |at: &[u8]| at[0] == 0xaa && (at[1..3].contains(&4) || at[1..4].contains(&4));
+    let tag = der.windows(4).rposition(is_field);
     let tag = tag.unwrap_or_else(|| panic!("no ticket in {der:02x?}"));
     der[tag + 60] ^= 1;
     let broken = parvis.folder.join("broken.der");
