@@ -148,7 +148,12 @@ fn the_app_is_told_what_openssl_says_of_the_certificate() {
         assert_eq!(serial.trim_start_matches('0'), expected.trim_start_matches('0'));
         let expected = x509(&["-fingerprint", "-sha256"]).replace(':', "");
         assert_eq!(fingerprint, &expected.to_lowercase());
-        assert_eq!(subject, &x509(&["-subject", "-nameopt", "RFC2253"]));
+        let mut expected = x509(&["-subject", "-nameopt", "RFC2253"]);
+        if expected.ends_with("\\ ") {
+            // A space at the end of a field's value would be lost.
+            expected.replace_range(expected.len() - 1.., "20");
+        }
+        assert_eq!(subject, &expected);
         let body: String = own
             .certificate
             .lines()
