@@ -553,7 +553,7 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Closes a connection on which the client may still be sending: a plain close would make the
 /// kernel reset it, and the client might never see the answer (RFC 9112 section 9.6).
-async fn linger(mut io: Carrier) {
+pub(super) async fn linger(mut io: Carrier) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let drain = async {
         io.shutdown().await?;

@@ -1,5 +1,6 @@
 //! TLS on a connection that was just accepted.
 
+use super::newcomer::tell;
 use crate::edge::Edge;
 use crate::proxy::{Running, Secured};
 use crate::tls::{ClientIdentity, SiteTls};
@@ -45,7 +46,7 @@ pub async fn shake(stream: TcpStream, listener: SocketAddr, running: &Running) -
 }
 
 async fn attempt(
-    mut stream: TcpStream,
+    stream: TcpStream,
     listener: SocketAddr,
     running: &Running,
 ) -> Result<Option<Shaken>, &'static str> {
@@ -58,8 +59,7 @@ async fn attempt(
     if first.first() != Some(&HANDSHAKE_RECORD) {
         // Somebody typed http:// before an https port.
         if first.first().is_some_and(u8::is_ascii_uppercase) {
-            let _ = stream.write_all(PLAIN).await;
-            let _ = stream.shutdown().await;
+            tell(stream, PLAIN).await;
             return Err("plain_http");
         }
         return Err("no_tls");
@@ -79,7 +79,8 @@ async fn attempt(
     }
     let edge = running.edge.load_full();
     let Some(site) = site(&edge, listener, hello.server_name()) else {
-        refuse(start).await;
+        // Tells the client that its name is nobody's.
+        tell(start.io, &UNRECOGNISED).await;
         return Err("unknown_name");
     };
     if let Some(name) = hello.server_name()
@@ -125,13 +126,6 @@ async fn finish(
     signing.await.map_err(io::Error::other)?.await
 }
 
-/// Tells a client that its name is nobody's.
-async fn refuse(start: StartHandshake<TcpStream>) {
-    let mut stream = start.io;
-    // Who does not take it has gone.
-    let _ = stream.write_all(&UNRECOGNISED).await;
-    let _ = stream.shutdown().await;
-}
 
 /// Why a handshake failed, as the metric has it.
 fn reason(error: &io::Error) -> &'static str {

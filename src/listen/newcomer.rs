@@ -1,7 +1,7 @@
 //! A connection that was just accepted: who it is for, whether there is room, what it speaks.
 
 use super::carrier::Carrier;
-use super::client::ClientStream;
+use super::client::{ClientStream, linger};
 use super::connection::serve;
 use super::handshake::{Shaken, shake};
 use super::http2::{self, Service};
@@ -14,6 +14,7 @@ use crate::wire::headcount::{Entered, Seat};
 use bytes::BytesMut;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -38,6 +39,9 @@ const CROWDED: &[u8] =
     b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain; charset=utf-8\r\n\
 Content-Length: 48\r\nRetry-After: 10\r\nConnection: close\r\n\r\n\
 This address has too many connections open now.\n";
+
+/// So many clients at a time are told that they have too many connections.
+const MOST_TOLD: usize = 64;
 
 /// Serves a connection to its end.
 pub async fn receive(newcomer: Newcomer, service: Service) {
@@ -75,9 +79,7 @@ pub async fn receive(newcomer: Newcomer, service: Service) {
         Err(reason) => {
             metrics.refuse_connection(reason);
             if reason == "per_address" && !terms.tls {
-                // Who does not take it has gone.
-                let _ = stream.write_all(CROWDED).await;
-                let _ = stream.shutdown().await;
+                tell_crowded(stream).await;
             }
             return;
         }
@@ -128,6 +130,32 @@ pub async fn receive(newcomer: Newcomer, service: Service) {
         }
     }
     drop((held, seat));
+}
+
+/// Tells a client that it has too many connections, unless too many are being told so: these have
+/// no seat, and are nobody's count.
+async fn tell_crowded(stream: TcpStream) {
+    static TELLING: AtomicUsize = AtomicUsize::new(0);
+    struct Told;
+    impl Drop for Told {
+        fn drop(&mut self) {
+            TELLING.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let before = TELLING.fetch_add(1, Ordering::Relaxed);
+    let _told = Told;
+    if before < MOST_TOLD {
+        tell(stream, CROWDED).await;
+    }
+}
+
+/// Sends an answer to who will not be served, and closes the connection. What the client sent, and
+/// may still be sending, is not looked at.
+pub(super) async fn tell(mut stream: TcpStream, answer: &[u8]) {
+    // Who does not take it has gone.
+    if stream.write_all(answer).await.is_ok() {
+        linger(Carrier::Plain(stream)).await;
+    }
 }
 
 /// A connection of HTTP/1.

@@ -74,11 +74,12 @@ fn write_escaped(out: &mut String, value: &str) {
                 out.push('\\');
                 out.push(char);
             }
+            // Not `\ `: as the last character of a field it would be white space, and be lost.
+            ' ' if at == last => out.push_str("\\20"),
             ' ' | '#' if at == 0 => {
                 out.push('\\');
                 out.push(char);
             }
-            ' ' if at == last => out.push_str("\\ "),
             ' '..='~' => out.push(char),
             _ => {
                 for byte in char.encode_utf8(&mut [0; 4]).bytes() {

@@ -9,17 +9,21 @@
 
 pub mod backend;
 pub mod browser;
+pub mod certificates;
 pub mod client;
 pub mod folder;
 pub mod hpack;
 pub mod http2;
+pub mod held;
 /// Small databases of countries.
 #[path = "../../src/visits/geo/tests/writer.rs"]
 pub mod mmdb;
 pub mod parvis;
 pub mod pebble;
 pub mod ports;
+pub mod programs;
 pub mod redis;
+pub mod secure;
 pub mod site;
 pub mod websocket;
 
