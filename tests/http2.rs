@@ -9,6 +9,12 @@ mod basics;
 mod bodies;
 #[path = "http2/floods.rs"]
 mod floods;
+#[path = "http2/garbage.rs"]
+mod garbage;
+#[path = "http2/life.rs"]
+mod life;
+#[path = "http2/priorities.rs"]
+mod priorities;
 #[path = "http2/requests.rs"]
 mod requests;
 #[path = "http2/streams.rs"]

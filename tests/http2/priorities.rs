@@ -1,0 +1,105 @@
+//! What is urgent goes first (RFC 9218).
+
+use crate::support::Folder;
+use crate::support::http2::{Answer, kind};
+use crate::*;
+
+const SIZE: usize = 8_000_000;
+
+/// Two files, large enough that neither fits into what lies on the way.
+fn files() -> Parvis {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.join("files")).unwrap();
+    for name in ["a", "b"] {
+        std::fs::write(
+            folder.join("files").join(name),
+            vec![name.as_bytes()[0]; SIZE],
+        )
+        .unwrap();
+    }
+    let configuration = format!(
+        "[[site]]\nname = \"s\"\n{LISTEN}\n\
+         [[site.route]]\npath = \"/*\"\nfiles = {{ root = \"@DIR/files\" }}\n"
+    );
+    Parvis::start_in(folder, &configuration, &[])
+}
+
+/// Asks for two files in this order on one connection, the second when the first is under way:
+/// which ended first, and how much of the other had come by then.
+fn race(first: &[(&str, &str)], second: &[(&str, &str)]) -> (bool, usize) {
+    let parvis = files();
+    // Windows of any size: it is the server that chooses.
+    let mut client = Http2::connect_with(parvis.address(), &[(4, 100_000_000)]);
+    client.give(0, 100_000_000);
+    client.open_windows = false;
+    let early = client.ask("GET", "/a", first, true);
+    while client.so_far(early).body.len() < 100_000 {
+        assert!(client.step());
+    }
+    let late = client.ask("GET", "/b", second, true);
+    while !client.is_over(early) && !client.is_over(late) {
+        assert!(client.step());
+    }
+    let overtaken = client.is_over(late);
+    let other = if overtaken { early } else { late };
+    let so_far = client.so_far(other).body.len();
+    for stream in [early, late] {
+        let answer: Answer = client.answer(stream).whole();
+        assert_eq!(answer.body.len(), SIZE);
+    }
+    (overtaken, so_far)
+}
+
+#[test]
+fn an_urgent_answer_overtakes_one_in_the_background() {
+    let (overtaken, so_far) = race(&[("priority", "u=7")], &[("priority", "u=0")]);
+    assert!(
+        overtaken && so_far < SIZE,
+        "{so_far} of the background were sent first"
+    );
+}
+
+#[test]
+fn one_in_the_background_waits_for_an_urgent_one() {
+    let (overtaken, so_far) = race(&[("priority", "u=0")], &[("priority", "u=7")]);
+    assert!(!overtaken);
+    // A little may go where the urgent one had nothing ready.
+    assert!(
+        so_far < SIZE / 2,
+        "{so_far} of the background came meanwhile"
+    );
+}
+
+#[test]
+fn equals_take_turns() {
+    let both = [("priority", "u=3, i")];
+    let (_, so_far) = race(&both, &both);
+    assert!(
+        so_far > SIZE / 2,
+        "only {so_far} of the other came meanwhile"
+    );
+}
+
+#[test]
+fn who_says_nothing_is_served_by_turns() {
+    let (_, so_far) = race(&[], &[]);
+    assert!(
+        so_far > SIZE / 2,
+        "only {so_far} of the other came meanwhile"
+    );
+}
+
+#[test]
+fn nonsense_is_no_priority() {
+    let parvis = files();
+    let mut client = Http2::connect(parvis.address());
+    for value in [
+        "u=9", "u=-1", "u=\"x\"", "u", "i=?2", ",,,", "u=1;", "\u{e9}",
+    ] {
+        let answer = client.get_with("/a", &[("priority", value), ("range", "bytes=0-9")]);
+        assert_eq!(answer.body, b"aaaaaaaaaa", "{value}");
+    }
+    client.send(kind::PRIORITY_UPDATE, 0, 0, b"\0\0\0\x01u=9, nonsense");
+    client.send(kind::PRIORITY_UPDATE, 0, 0, b"\0\0");
+    assert!(client.lives());
+}
