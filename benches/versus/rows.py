@@ -136,9 +136,9 @@ PARVIS_VISITS = (
 )
 
 
-# The certificate is ECDSA P-256. What is agreed on beside it, tls.py says. Tickets are what sessions
-# are resumed by. The cache is for clients that know no tickets, and the guides have it; without it
-# nginx's handshakes cost 2 to 3 % less.
+# The certificate is ECDSA P-256; what else is agreed on, tls.py says. Sessions are resumed by
+# tickets. The cache is for clients that know none, and the guides have it; without it nginx's
+# handshakes cost 2 to 3 % less.
 NGINX_TLS = """
     listen @PORT ssl http2 reuseport;
     ssl_certificate @CERTIFICATE;
