@@ -86,9 +86,10 @@ def handshakes(client, resumed, seconds):
 
 def held(client, count):
     """Opens connections, each with one request behind it."""
-    connections = [client.connect() for _ in range(count)]
-    for connection in connections:
-        client.ask(connection)
+    connections = []
+    for _ in range(count):
+        connections.append(client.connect())
+        client.ask(connections[-1])
     return connections
 
 
