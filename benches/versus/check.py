@@ -128,6 +128,7 @@ def asked(server, row, path):
     try:
         return server.get(path, row.headers_for(server.name))
     except (OSError, http.client.HTTPException) as error:
+        # Over HTTP/2 this is also said of a server that speaks only HTTP/1.1.
         raise Failure(f"row {row.name}: {server.name} breaks off its answer: {error!r}") from error
 
 

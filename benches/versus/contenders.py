@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 
+import curl
 from page import page
 from process import Failure, Process
 from rows import FILES, FORWARDED, PAGES, SMALL
@@ -22,7 +23,7 @@ daemon off;
 pid @DIR/pid;
 error_log @DIR/error.log;
 @USER
-events { worker_connections 4096; }
+events { worker_connections @CONNECTIONS; }
 http {
     client_body_temp_path @DIR/client;
     proxy_temp_path @DIR/proxy;
@@ -33,6 +34,7 @@ http {
     default_type application/octet-stream;
     # Without it nginx closes a connection after 1000 requests.
     keepalive_requests 1000000000;
+    keepalive_timeout 10m;
     sendfile on;
     tcp_nopush on;
 @HTTP
@@ -47,6 +49,9 @@ NGINX_CONTENDER = """
         keepalive_requests 1000000000;
     }
 """
+
+# Of each worker, unless the row has more of them.
+NGINX_CONNECTIONS = 4096
 
 # What one parameter of nginx's configuration may hold is a little more.
 NGINX_PARAMETER = 3500
@@ -83,6 +88,7 @@ NGINX_BACKEND = """
 PARVIS = """
 [server]
 threads = 2
+keepalive_timeout = "10m"
 
 [admin]
 listen = "@ADMIN"
@@ -99,12 +105,15 @@ servers = ["@BACKEND"]
 class Server:
     """A running server: its process, its port, and its access log if it writes one.
 
-    The backend has the directory of its files too, parvis its visits where it records them.
+    It has what belongs to TLS if it speaks that, and `http2` if it is to be asked over it. The
+    backend has the directory of its files too, and what those who speak TLS need for it; parvis
+    its visits where it records them.
     """
 
-    def __init__(self, name, process, port, log=None):
+    def __init__(self, name, process, port, log=None, tls=None, http2=False):
         self.name, self.process, self.port, self.log = name, process, port, log
-        self.files = None
+        self.tls, self.http2 = tls, http2
+        self.files = self.for_tls = None
         self.visits = None
 
     def __enter__(self):
@@ -115,7 +124,13 @@ class Server:
 
     def get(self, path, headers=None):
         """Status, headers and body of one request on a connection of its own."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=START_SECONDS)
+        if self.http2:
+            return curl.get(f"https://{HOST}:{self.port}{path}", headers or {}, self.tls)
+        if self.tls:
+            connection = http.client.HTTPSConnection(HOST, self.port, timeout=START_SECONDS,
+                                                     context=self.tls.context)
+        else:
+            connection = http.client.HTTPConnection(HOST, self.port, timeout=START_SECONDS)
         with contextlib.closing(connection):
             connection.request("GET", path, headers=headers or {})
             answer = connection.getresponse()
@@ -141,7 +156,8 @@ class Nginx(Contender):
         http = fill(NGINX_CONTENDER + row.nginx, port, backend, home, nginx_quoted)
         # parvis collects lines too before it writes them.
         http = http.replace("@LOG", f"{log} combined buffer=64k flush=1s" if log else "off")
-        return start_nginx(self.name, self.binary, http, port, home, log)
+        command = nginx_command(self.binary, http, home, max(NGINX_CONNECTIONS, row.idle))
+        return start(self.name, command, port, home, log, **speaks(row, backend))
 
 
 class Parvis(Contender):
@@ -164,7 +180,8 @@ class Parvis(Contender):
         text = text.replace("@LOG", toml_quoted(str(log) if log else "off"))
         config = home / "parvis.toml"
         config.write_text(text)
-        server = start(self.name, [self.binary, "run", "-c", config], port, home, log)
+        command = [self.binary, "run", "-c", config]
+        server = start(self.name, command, port, home, log, **speaks(row, backend))
         if visits:
             server.visits = Visits(HOST, admin)
         return server
@@ -211,7 +228,7 @@ def start_backend(binary, directory):
     http = NGINX_BACKEND.replace("@JOB", job).replace("@UNIQUE", unique_page())
     http = http.replace("@FILES", nginx_quoted(str(files)))
     http = fill(http, port, None, home, nginx_quoted)
-    server = start_nginx("the backend", binary, http, port, home)
+    server = start("the backend", nginx_command(binary, http, home), port, home)
     server.files = files
     return server
 
@@ -229,27 +246,30 @@ def unique_page():
     return "\n".join([*sets, f'return 200 "{answer}";'])
 
 
-def start_nginx(name, binary, http, port, home, log=None):
-    return start(name, nginx_command(binary, http, home), port, home, log)
+def speaks(row, backend):
+    """How a server of the row is to be asked."""
+    return {"tls": backend.for_tls if row.tls else None, "http2": row.http2}
 
 
-def nginx_command(binary, http, home):
+def nginx_command(binary, http, home, connections=NGINX_CONNECTIONS):
     """Writes the configuration; what is returned runs nginx with it in the foreground."""
     # Without a user of its own choosing, a worker started by root becomes nobody, who may not
     # read our directory.
     text = NGINX.replace("@USER", "user root;" if os.geteuid() == 0 else "")
+    text = text.replace("@CONNECTIONS", str(connections))
     config = home / "nginx.conf"
     config.write_text(text.replace("@HTTP", http).replace("@DIR", str(home)))
     # -e: until it has read its configuration, nginx complains into Debian's /var/log/nginx.
     return [binary, "-p", home, "-e", home / "error.log", "-c", config]
 
 
-def start(name, command, port, home, log=None, env=None, at_our_death=signal.SIGTERM):
+def start(name, command, port, home, log=None, tls=None, http2=False, env=None,
+          at_our_death=signal.SIGTERM):
     """Starts it and waits until it answers a request."""
     output = home / "output"
     with open(output, "wb") as sink:
         process = Process(command, at_our_death, cwd=home, env=env, stdout=sink, stderr=sink)
-    server = Server(name, process, port, log)
+    server = Server(name, process, port, log, tls, http2)
     try:
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -295,6 +315,9 @@ def fill(text, port, backend, home, quote):
     if backend:
         text = text.replace("@BACKEND", f"{HOST}:{backend.port}")
         text = text.replace("@FILES", quote(str(backend.files)))
+        if backend.for_tls:
+            text = text.replace("@CERTIFICATE", quote(str(backend.for_tls.certificate)))
+            text = text.replace("@KEY", quote(str(backend.for_tls.key)))
     return text.replace("@SMALL", quote(SMALL.decode()))
 
 

@@ -15,6 +15,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 # Debian's package of each command. The names are the same in Ubuntu.
 PACKAGES = {"nginx": "nginx", "wrk": "wrk"}
+# For the rows over TLS, and for those of them over HTTP/2.
+TLS_PACKAGES = {"openssl": "openssl"}
+HTTP2_PACKAGES = {"h2load": "nghttp2-client", "curl": "curl"}
 # By the content coding that the check decodes with them. Python has no decoder for these.
 DECODER_PACKAGES = {"br": {"brotli": "brotli"}, "zstd": {"zstd": "zstd"}}
 # Only to build: pingora brings C libraries.
@@ -31,6 +34,10 @@ class Found:
 def find(chosen):
     builds = not (chosen.parvis and (chosen.bare or chosen.no_bare))
     wanted = {**PACKAGES, **(BUILD_PACKAGES if builds else {})}
+    if any(row.tls for row in chosen.rows):
+        wanted.update(TLS_PACKAGES)
+    if any(row.http2 for row in chosen.rows):
+        wanted.update(HTTP2_PACKAGES)
     for coding, packages in DECODER_PACKAGES.items():
         if any(coding in row.codings for row in chosen.rows):
             wanted.update(packages)

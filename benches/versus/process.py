@@ -114,6 +114,16 @@ class Process:
                 pass  # it ended meanwhile
         return total
 
+    def sockets(self):
+        """How many sockets are open now, listening ones included."""
+        count = 0
+        for pid in self.family():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for file in os.scandir(f"/proc/{pid}/fd"):
+                    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                        count += os.readlink(file.path).startswith("socket:")
+        return count
+
 
 def read_stat(pid):
     """The fields of /proc/PID/stat after the name, from the state on; None if there is no such one.

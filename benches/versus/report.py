@@ -11,8 +11,9 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Dict, List
 
+import tls
+from measure import Measurement
 from rows import Row
-from wrk import Measurement
 
 SUBJECT = "parvis"
 
@@ -32,7 +33,9 @@ class Result:
     body_bytes: Dict[str, int]
 
     def median(self, server, what):
-        return statistics.median(getattr(one, what) for one in self.rounds[server])
+        """None where it was not measured."""
+        found = [getattr(one, what) for one in self.rounds[server]]
+        return None if None in found else statistics.median(found)
 
     def memory_mib(self, server):
         """The peak over all rounds: memory once taken is seldom given back."""
@@ -68,6 +71,14 @@ class Result:
         if row.rps_at_least is not None:
             held = float(shown(self.ratio(SUBJECT, "rps"))) >= row.rps_at_least
             found.append((f"req/s >= {row.rps_at_least:.2f}", held))
+        if row.per_cpu_second_at_least is not None:
+            ratio = shown(self.ratio(SUBJECT, "per_cpu_second"))
+            found.append((f"per CPU second {ratio} >= {row.per_cpu_second_at_least:.2f}",
+                          float(ratio) >= row.per_cpu_second_at_least))
+        if row.idle_bytes_at_most is not None:
+            ratio = shown(self.ratio(SUBJECT, "idle_bytes"))
+            found.append((f"bytes per connection {ratio} <= {row.idle_bytes_at_most:.2f}",
+                          float(ratio) <= row.idle_bytes_at_most))
         for what, name, most in [("request_cpu_us", "request CPU", row.request_cpu_more_at_most),
                                  ("cpu_us", "all CPU", row.cpu_more_at_most)]:
             if most is not None:
@@ -89,13 +100,14 @@ HEAD = ["row", "server", "req/s", "CPU us/req", "memory MiB", "p99 ms", "body by
 def lines(result):
     for server in result.rounds:
         first = server == result.row.against
+        p99 = result.median(server, "p99_ms")
         line = [
             result.row.title if first else "",
             server,
             f"{result.median(server, 'rps'):,.0f}",
             f"{result.median(server, 'cpu_us'):.1f}",
             f"{result.memory_mib(server):.1f}",
-            f"{result.median(server, 'p99_ms'):.2f}",
+            "-" if p99 is None else f"{p99:.2f}",
             f"{result.body_bytes[server]:,}",
         ]
         if not first:
@@ -128,12 +140,19 @@ def table(results):
 
 def notes(results):
     """What a reader has to know before believing the table."""
+    if any(result.row.tls for result in results):
+        yield f"TLS: {tls.VERSION}, {tls.GROUP}, {tls.SUITE}, an ECDSA P-256 certificate"
     for result in results:
         for server, rounds in result.rounds.items():
             shares = [one.logged for one in rounds if one.logged is not None]
             if shares and min(shares) < 0.99:
                 yield (f"{result.row.title}: {server} wrote only {min(shares):.0%} of its access "
                        "log in one of the rounds, so it was spared work")
+        if result.row.idle:
+            told = ", ".join(f"{server} {result.median(server, 'idle_bytes'):,.0f}"
+                             for server in result.rounds)
+            yield (f"{result.row.title}: bytes of memory for each of {result.row.idle:,}, which "
+                   f"has asked once: {told}")
         if "@VISITS" in result.row.parvis:
             yield f"{result.row.title}: CPU us/req {of_threads(result)}"
             ratios = sorted(result.ratios(SUBJECT, "rps"))
@@ -195,6 +214,7 @@ def as_json(results, machine, chosen):
                 "cpu_ratio": result.ratio(server, "cpu_us"),
                 "bytes_ratio": result.bytes_ratio(server),
                 "cpu_more_us": result.more(server, "cpu_us"),
+                "idle_bytes": result.median(server, "idle_bytes"),
                 "rounds": [asdict(one) for one in rounds],
             }
         rows.append({
@@ -203,6 +223,8 @@ def as_json(results, machine, chosen):
             "cpu_at_most": result.row.cpu_at_most,
             "bytes_at_most": result.row.bytes_at_most,
             "rps_at_least": result.row.rps_at_least,
+            "per_cpu_second_at_least": result.row.per_cpu_second_at_least,
+            "idle_bytes_at_most": result.row.idle_bytes_at_most,
             "request_cpu_more_at_most": result.row.request_cpu_more_at_most,
             "cpu_more_at_most": result.row.cpu_more_at_most,
             "against": result.row.against,

@@ -8,6 +8,8 @@ A new row is a new `Row` at the end of ROWS. One that needs another configuratio
     @DIR          a directory of this server's own, removed at the end
     @FILES        the directory of the files, the backend's own root, quoted for that configuration
     @SMALL        the answer of 66 bytes, quoted for that configuration
+    @CERTIFICATE  the certificate of the rows over TLS, and
+    @KEY          its key: paths, quoted for that configuration
     @VISITS       true; false for parvis as the contender that records no visits
 """
 
@@ -134,9 +136,38 @@ PARVIS_VISITS = (
 )
 
 
+# The certificate is ECDSA P-256; what else is agreed on, tls.py says. Sessions are resumed by
+# tickets. The cache is for clients that know none, and the guides have it; without it nginx's
+# handshakes cost 2 to 3 % less.
+NGINX_TLS = """
+    listen @PORT ssl http2 reuseport;
+    ssl_certificate @CERTIFICATE;
+    ssl_certificate_key @KEY;
+    ssl_protocols TLSv1.3;
+    ssl_session_tickets on;
+    ssl_session_cache shared:tls:10m;
+    ssl_session_timeout 1h;
+"""
+
+PARVIS_TLS = """
+listen = [{ address = "@PORT", tls = true }]
+[site.tls]
+certificate = @CERTIFICATE
+key = @KEY
+"""
+
+
+def nginx_over_tls(server):
+    return server.replace("    listen @PORT reuseport;", NGINX_TLS.strip("\n"))
+
+
+def parvis_over_tls(site):
+    return site.replace('listen = ["@PORT"]\n', PARVIS_TLS.lstrip("\n"))
+
+
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `path` is what wrk asks for."""
+    """One line of the table. `path` is what is asked for."""
 
     name: str
     title: str
@@ -159,13 +190,25 @@ class Row:
     # that serve requests, and in all.
     request_cpu_more_at_most: Optional[float] = None
     cpu_more_at_most: Optional[float] = None
+    # At least this many requests or handshakes per CPU second, as a multiple of the other's.
+    per_cpu_second_at_least: Optional[float] = None
+    # At most this much memory per idle connection, as a multiple of the other's.
+    idle_bytes_at_most: Optional[float] = None
+    # What makes the load: wrk, h2load or handshakes.
+    load: str = "wrk"
+    # With h2load: requests at once on each connection, each a stream.
+    streams: int = 1
+    # With handshakes: whether they are resumed.
+    resumed: bool = False
+    # No load, but this many connections that have asked once and then hold still.
+    idle: int = 0
     # What --rounds and --seconds are when they are not given. A small difference takes many rounds,
     # short ones: how wrk's connections fall to the threads of a server is new in each.
     rounds: int = 5
     seconds: int = 4
-    # Connections of wrk; None: what --connections says.
+    # Connections at once; None: what --connections says. Each of handshakes has its own process.
     connections: Optional[int] = None
-    wrk_threads: int = 2
+    client_threads: int = 2
     # An Accept-Encoding here names one coding, and the answer has to have it.
     request_headers: Dict[str, str] = field(default_factory=dict)
     # For nginx, where it is asked for something else; None: the same.
@@ -177,6 +220,19 @@ class Row:
     warm_up: bool = False
     nginx: str = NGINX_PROXY
     parvis: str = PARVIS_PROXY
+
+    @property
+    def tls(self):
+        return "@CERTIFICATE" in self.nginx
+
+    @property
+    def http2(self):
+        return self.load == "h2load"
+
+    @property
+    def asks(self):
+        """Whether the load makes requests."""
+        return self.load != "handshakes"
 
     def headers_for(self, server):
         """The request's headers for the server of that name."""
@@ -220,6 +276,12 @@ def html_file(name, title, coding, **more):
                 nginx=NGINX_FILES_GZIP, parvis=PARVIS_FILES, **more)
 
 
+def own_over_tls(name, title, **more):
+    """A row over TLS of the small answer, or of connections only."""
+    return Row(name, title, "/own", reference="/66", proxied=False,
+               nginx=nginx_over_tls(NGINX_PROXY), parvis=parvis_over_tls(PARVIS_PROXY), **more)
+
+
 ROWS = [
     Row("66b", "66-byte JSON, proxied", "/66", cpu_at_most=2.2),
     Row("1k", "1 KiB, proxied", "/1k"),
@@ -247,4 +309,17 @@ ROWS = [
     # Where nothing else is done for a request, recording weighs most.
     visits("visits-own", "66-byte page of its own, visits", "/own", rounds=9,
            proxied=False),
+    # Eight processes that wait for each other's turn keep both cores busy.
+    own_over_tls("tls-handshake", "new TLS 1.3 handshakes", load="handshakes", connections=8,
+                 per_cpu_second_at_least=1.3),
+    own_over_tls("tls-resumed", "resumed TLS 1.3 handshakes", load="handshakes", connections=8,
+                 resumed=True, per_cpu_second_at_least=1.2),
+    Row("tls-100k", "100 KiB file over TLS", "/100k", proxied=False, file=True, cpu_at_most=1.05,
+        nginx=nginx_over_tls(NGINX_FILES), parvis=parvis_over_tls(PARVIS_FILES)),
+    # With fewer connections, the kernel gives one of the server's threads all of them too often;
+    # with many more, h2load is the slower side, and few requests come at once.
+    own_over_tls("h2-own", "66 bytes of its own, HTTP/2", load="h2load", connections=8,
+                 streams=100, cpu_at_most=1.0),
+    own_over_tls("tls-idle", "idle TLS connections", idle=10_000, rounds=3,
+                 idle_bytes_at_most=1.3),
 ]
