@@ -1,7 +1,6 @@
 //! Settings -> Edge.
 
 use super::build_route::{Inherited, Parts, compress_policy};
-use super::build_tls::https_port;
 use super::connections::{ConnectionLimits, ConnectionSettings, Http2Settings, Http2Terms};
 use super::settings::{ServerSettings, Settings, SiteSettings};
 use super::{AtStart, Edge, ListenAddress, LogPolicy, Route, Site, connections, given_up};
@@ -147,6 +146,10 @@ impl Builder<'_> {
             Some(memo) if memo.room() == room => memo.clone(),
             _ => Arc::new(Memo::new(room, workshop.clone())),
         };
+        let bound = match self.before {
+            Some(before) => before.bound.clone(),
+            None => listeners.as_slice().into(),
+        };
         Some(Edge {
             generation: self
                 .before
@@ -186,6 +189,7 @@ impl Builder<'_> {
             token: settings.admin.token.text.clone(),
             hosts,
             terms,
+            bound,
         })
     }
 
@@ -323,7 +327,7 @@ impl Builder<'_> {
                 None => SitePolicy::field_of_others(&parts.settings.visits),
             },
             visits,
-            https_port: https_port(site, parts.settings, tls.as_deref()),
+            https_port: self.https_port(site, parts.settings, tls.as_deref()),
             tls,
             metrics: RouteMetrics::default(),
             routes,

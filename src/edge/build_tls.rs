@@ -4,6 +4,7 @@ use super::build::Builder;
 use super::settings::{Settings, SiteSettings};
 use crate::config::Diagnostic;
 use crate::tls::{Common, SiteOrder, SiteTls};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl Builder<'_> {
@@ -87,24 +88,31 @@ impl Builder<'_> {
         };
         SiteTls::build(&order, self.errors).map(Arc::new)
     }
-}
 
-/// The port that clients of plain HTTP are sent to: 443 where the site has it, else its first with
-/// TLS.
-pub(super) fn https_port(
-    site: &SiteSettings,
-    settings: &Settings,
-    tls: Option<&SiteTls>,
-) -> Option<u16> {
-    if !tls?.redirect() {
-        return None;
+    /// The port that clients of plain HTTP are sent to: 443 where the site has it, else its first
+    /// with TLS. One that is bound only after a restart is none yet.
+    pub(super) fn https_port(
+        &self,
+        site: &SiteSettings,
+        settings: &Settings,
+        tls: Option<&SiteTls>,
+    ) -> Option<u16> {
+        if !tls?.redirect() {
+            return None;
+        }
+        let bound = |address: &SocketAddr| match self.before {
+            Some(before) => before.bound.contains(address),
+            None => true,
+        };
+        let own = site.listen.as_deref().unwrap_or(&settings.server.listen);
+        let secured = own.iter().filter(|at| at.value.terms.tls);
+        let addresses = secured.map(|at| at.value.address);
+        let mut ports = addresses.filter(bound).map(|address| address.port());
+        let first = ports.next()?;
+        Some(if ports.any(|port| port == 443) {
+            443
+        } else {
+            first
+        })
     }
-    let own = site.listen.as_deref().unwrap_or(&settings.server.listen);
-    let secured = own.iter().filter(|at| at.value.terms.tls);
-    let mut ports: Vec<u16> = secured.map(|at| at.value.address.port()).collect();
-    if ports.contains(&443) {
-        return Some(443);
-    }
-    ports.truncate(1);
-    ports.pop()
 }

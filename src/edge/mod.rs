@@ -81,6 +81,8 @@ pub struct Edge {
     pub token: String,
     hosts: HashMap<SocketAddr, HostTable>,
     terms: HashMap<SocketAddr, ListenerTerms>,
+    /// Where the process listens: the listeners of its first configuration.
+    bound: Arc<[SocketAddr]>,
 }
 
 /// Settings that a reload cannot change; a difference is reported.

@@ -70,6 +70,8 @@ pub struct ClientStream {
     /// For what an encoder holds back of an answer.
     holding: Patience,
     outbox: Outbox,
+    /// TLS may hold back what it took.
+    unflushed: bool,
     _held: Option<OpenConnection>,
 }
 
@@ -96,6 +98,7 @@ impl ClientStream {
             writing: Patience::default(),
             holding: Patience::default(),
             outbox: Outbox::default(),
+            unflushed: false,
             _held: held,
         }
     }
@@ -350,6 +353,7 @@ impl ClientStream {
         match self.outbox.poll_write(cx, io, bufs) {
             Poll::Ready(Ok(n)) => {
                 self.writing.stop();
+                self.unflushed = matches!(io, Carrier::Tls(_));
                 self.connection.exchange.count_sent(n);
                 Poll::Ready(Ok(n))
             }
@@ -421,7 +425,7 @@ impl AsyncRead for ClientStream {
         this.poll_held(cx)?;
         // pingora flushes a body of known length, and its head, only when all of it was written.
         // It reads here while it waits for more: what the client may have by now must not wait too.
-        if !this.outbox.is_empty()
+        if (!this.outbox.is_empty() || this.unflushed)
             && let Poll::Ready(Err(error)) = Pin::new(&mut *this).poll_flush(cx)
         {
             return Poll::Ready(Err(error));
@@ -505,6 +509,7 @@ impl AsyncWrite for ClientStream {
         match this.outbox.poll_flush(cx, io) {
             Poll::Ready(result) => {
                 this.writing.stop();
+                this.unflushed = false;
                 Poll::Ready(result)
             }
             Poll::Pending => this.poll_unsent(cx).map(Err),
@@ -513,10 +518,14 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
-        match self.io.as_mut() {
-            // A client that may still be sending is closed slowly, when this is dropped.
-            Some(io) => Pin::new(io).poll_shutdown(cx),
-            None => Poll::Ready(Ok(())),
+        let Some(io) = self.io.as_mut() else {
+            return Poll::Ready(Ok(()));
+        };
+        // A client that may still be sending is closed slowly, when this is dropped.
+        match Pin::new(io).poll_shutdown(cx) {
+            // TLS has a last word to send.
+            Poll::Pending => self.poll_unsent(cx).map(Err),
+            ready => ready,
         }
     }
 }

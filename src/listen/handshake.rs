@@ -126,7 +126,6 @@ async fn finish(
     signing.await.map_err(io::Error::other)?.await
 }
 
-
 /// Why a handshake failed, as the metric has it.
 fn reason(error: &io::Error) -> &'static str {
     use rustls::Error;

@@ -45,16 +45,8 @@ const MOST_TOLD: usize = 64;
 
 /// Serves a connection to its end.
 pub async fn receive(newcomer: Newcomer, service: Service) {
-    let (terms, limits, header, trusted) = {
-        let edge = service.running.edge.load();
-        let trusted = edge.trusted.contains(newcomer.peer.ip());
-        (
-            edge.listener(newcomer.listener),
-            edge.connections,
-            edge.times.header,
-            trusted,
-        )
-    };
+    let edge = service.running.edge.load_full();
+    let (terms, limits) = (edge.listener(newcomer.listener), edge.connections);
     let Newcomer {
         mut stream,
         mut peer,
@@ -65,6 +57,7 @@ pub async fn receive(newcomer: Newcomer, service: Service) {
     let open = Open::new(&stream);
     let metrics = &service.running.metrics;
     if terms.proxy_protocol {
+        let trusted = edge.trusted.contains(peer.ip());
         let reading = proxied::read(&mut stream, trusted);
         match tokio::time::timeout(limits.handshake, reading).await {
             Ok(Ok(named)) => peer = named.unwrap_or(peer),
@@ -72,8 +65,11 @@ pub async fn receive(newcomer: Newcomer, service: Service) {
             Err(_) => return metrics.refuse_connection("proxy_protocol_timeout"),
         }
     }
-    // A proxy has the connections of many clients, unless it names them.
-    let counted = terms.proxy_protocol || !trusted;
+    // A proxy has the connections of many clients, and its own, by which it looks how we are.
+    let counted = !edge.trusted.contains(peer.ip());
+    let (http2, header) = (edge.http2.enabled, edge.times.header);
+    // A connection may live longer than a configuration.
+    drop(edge);
     let (seat, full) = match enter(&service, peer, counted, &limits) {
         Ok(entered) => entered,
         Err(reason) => {
@@ -118,7 +114,7 @@ pub async fn receive(newcomer: Newcomer, service: Service) {
         }
     } else {
         let mut ahead = BytesMut::new();
-        if terms.h2c && begins_with_preface(&mut stream, &mut ahead, header).await {
+        if http2 && terms.h2c && begins_with_preface(&mut stream, &mut ahead, header).await {
             facts.http2 = true;
             let life = http2::serve(stream, ahead, Arc::new(facts), service, open);
             Box::pin(life).await;

@@ -110,12 +110,13 @@ pub fn admit(request: &RequestHeader, ctx: &mut Context) -> pingora::Result<Admi
         // it may come again by a connection of its own.
         return refuse(421, "misdirected", request, ctx);
     }
-    if certificate_ended(&connection, site) {
-        return refuse(403, "client_certificate", request, ctx);
-    }
     let (raw_path, query) = target::split_target(request.raw_path());
     if let (Some(port), false) = (site.https_port, connection.tls()) {
         return to_https(host, port, request.raw_path(), ctx).map(Admitted::answer);
+    }
+    // Also without TLS: what asks for a certificate is not for who cannot show one.
+    if certificate_missing(&connection, site) {
+        return refuse(403, "client_certificate", request, ctx);
     }
     let Some(path) = target::normalise(raw_path) else {
         return refuse(400, "path", request, ctx);
@@ -181,8 +182,9 @@ pub fn admit(request: &RequestHeader, ctx: &mut Context) -> pingora::Result<Admi
     }
 }
 
-/// Whether the client came back with a ticket, and its certificate has ended since it was shown.
-fn certificate_ended(connection: &Connection, site: &Site) -> bool {
+/// Whether the site asks for a certificate and the client has none that is good now: it came back
+/// with a ticket, and its certificate has ended since it was shown.
+fn certificate_missing(connection: &Connection, site: &Site) -> bool {
     let identity = connection
         .secured
         .as_ref()

@@ -12,9 +12,9 @@ pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod folder;
+pub mod held;
 pub mod hpack;
 pub mod http2;
-pub mod held;
 /// Small databases of countries.
 #[path = "../../src/visits/geo/tests/writer.rs"]
 pub mod mmdb;

@@ -84,7 +84,11 @@ fn two_hundred_who_say_nothing_keep_nobody_waiting() {
         assert_eq!(says(&parvis, &authority, "a.test"), "a");
     }
     // Less than the time for which the silent ones are waited for.
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
     drop(silent);
 }
 

@@ -145,7 +145,10 @@ fn the_app_is_told_what_openssl_says_of_the_certificate() {
         };
         assert_eq!(verify, "SUCCESS");
         let expected = x509(&["-serial"]);
-        assert_eq!(serial.trim_start_matches('0'), expected.trim_start_matches('0'));
+        assert_eq!(
+            serial.trim_start_matches('0'),
+            expected.trim_start_matches('0')
+        );
         let expected = x509(&["-fingerprint", "-sha256"]).replace(':', "");
         assert_eq!(fingerprint, &expected.to_lowercase());
         let mut expected = x509(&["-subject", "-nameopt", "RFC2253"]);

@@ -1,10 +1,10 @@
 //! Which certificate a client sees, and for which hosts its connection is good.
 
 use super::{failures, folder, says, site};
+use crate::support::Parvis;
 use crate::support::certificates::{Authority, Pair};
 use crate::support::programs::{openssl, run, said};
 use crate::support::secure::{Secure, client, trusting};
-use crate::support::Parvis;
 use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
 use std::process::Command;
@@ -116,11 +116,21 @@ fn each_client_gets_a_certificate_that_it_can_check() {
         (&["-tls1_2"][..], true),
         (&["-tls1_3", "-sigalgs", "RSA-PSS+SHA256"][..], false),
         (&["-tls1_2", "-sigalgs", "RSA+SHA256"][..], false),
-        (&["-tls1_3", "-sigalgs", "ECDSA+SHA256:RSA-PSS+SHA256"][..], true),
-        (&["-tls1_3", "-sigalgs", "RSA-PSS+SHA256:ECDSA+SHA256"][..], true),
+        (
+            &["-tls1_3", "-sigalgs", "ECDSA+SHA256:RSA-PSS+SHA256"][..],
+            true,
+        ),
+        (
+            &["-tls1_3", "-sigalgs", "RSA-PSS+SHA256:ECDSA+SHA256"][..],
+            true,
+        ),
     ] {
         let (has_ecdsa, has_rsa, said) = shown(arguments);
-        assert_eq!((has_ecdsa, has_rsa), (is_ecdsa, !is_ecdsa), "{arguments:?}: {said}");
+        assert_eq!(
+            (has_ecdsa, has_rsa),
+            (is_ecdsa, !is_ecdsa),
+            "{arguments:?}: {said}"
+        );
     }
     // One that can check neither is told so.
     let (.., said) = shown(&["-tls1_3", "-sigalgs", "ed25519"]);
@@ -157,7 +167,13 @@ fn the_same_holds_over_http_2() {
         ("nobody.test", "421"),
     ] {
         let output = run(Command::new("curl")
-            .args(["-sS", "-o", "/dev/null", "-w", "%{http_code} %{http_version}"])
+            .args([
+                "-sS",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code} %{http_version}",
+            ])
             .arg("--cacert")
             .arg(&ca)
             .args(["--resolve", &format!("first.test:{port}:127.0.0.1")])

@@ -22,8 +22,10 @@ fn both(tls: &str) -> Both {
     let authority = Authority::new();
     let folder = folder(&[("a", &authority.sign(&["a.test", "*.a.test"]))]);
     let listen = format!("\"127.0.0.1:0\", {{ address = \"127.0.0.1:{port}\", tls = true }}");
-    let configuration = super::site_at(&listen, "a", &["a.test", "*.a.test"], tls)
-        .replace("[site.tls]", "headers = { security = \"strict\" }\n[site.tls]");
+    let configuration = super::site_at(&listen, "a", &["a.test", "*.a.test"], tls).replace(
+        "[site.tls]",
+        "headers = { security = \"strict\" }\n[site.tls]",
+    );
     let parvis = Parvis::start_in(folder, &configuration, &[]);
     Both {
         authority,
@@ -36,7 +38,9 @@ fn both(tls: &str) -> Both {
 impl Both {
     fn plain(&self, method: &str, host: &str, target: &str) -> Reply {
         let mut client = self.parvis.client();
-        client.send(format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        client.send(format!(
+            "{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+        ));
         match method {
             "HEAD" => client.head_only(),
             _ => client.reply(),
@@ -55,8 +59,18 @@ fn plain_http_is_sent_to_https() {
     let port = both.port;
     for (method, host, target, to) in [
         ("GET", "a.test", "/", "a.test:PORT/"),
-        ("GET", "a.test:8080", "/x/y?q=1%20&z", "a.test:PORT/x/y?q=1%20&z"),
-        ("POST", "b.a.test", "/%2e%2e//x?", "b.a.test:PORT/%2e%2e//x?"),
+        (
+            "GET",
+            "a.test:8080",
+            "/x/y?q=1%20&z",
+            "a.test:PORT/x/y?q=1%20&z",
+        ),
+        (
+            "POST",
+            "b.a.test",
+            "/%2e%2e//x?",
+            "b.a.test:PORT/%2e%2e//x?",
+        ),
         ("HEAD", "a.test", "/a?b", "a.test:PORT/a?b"),
         ("OPTIONS", "a.test", "*", "a.test:PORT/"),
         // Challenges that nobody ordered are no exception.
@@ -88,7 +102,9 @@ fn hsts_is_told_over_tls_alone() {
         assert_eq!(plain.status, status);
         assert_eq!(plain.field(HSTS), None, "{}", plain.head);
         let secure = both.secure("a.test", "/");
-        let told = secure.field(HSTS).unwrap_or_else(|| panic!("{}", secure.head));
+        let told = secure
+            .field(HSTS)
+            .unwrap_or_else(|| panic!("{}", secure.head));
         assert!(told.starts_with("max-age="), "{told}");
         let misdirected = both.secure("a.test", "/nothing");
         assert!(misdirected.field(HSTS).is_some());
@@ -134,12 +150,21 @@ fn rubbish_is_closed_and_counted() {
         (b"ssh-2.0-client\r\n".to_vec(), "no_tls"),
         // Records that hold no hello: of a strange version, too long, of another kind.
         (b"\x16\x03\x01\xff\xff\x01".to_vec(), "protocol"),
-        (b"\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00".to_vec(), "protocol"),
+        (
+            b"\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00".to_vec(),
+            "protocol",
+        ),
         (b"\x16\x03\x01\x00\x00".to_vec(), "protocol"),
         // A hello that is cut off by its own lengths.
-        (b"\x16\x03\x01\x00\x09\x01\x00\x00\x05\x03\x03\x00\x00\x00".to_vec(), "protocol"),
+        (
+            b"\x16\x03\x01\x00\x09\x01\x00\x00\x05\x03\x03\x00\x00\x00".to_vec(),
+            "protocol",
+        ),
     ];
-    rubbish.push(([&b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4"[..], &[0x55; 196]].concat(), "protocol"));
+    rubbish.push((
+        [&b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4"[..], &[0x55; 196]].concat(),
+        "protocol",
+    ));
     for (bytes, reason) in rubbish {
         let before = failures(&parvis, reason);
         let mut socket = plain(parvis.address()).unwrap();
@@ -167,5 +192,8 @@ fn a_look_at_the_port_is_no_failure() {
         (parvis.metric("parvis_connections_open") == 0.0).then_some(())
     });
     let metrics = parvis.admin_request("GET", "/metrics", "").text();
-    assert!(!metrics.contains("parvis_tls_handshake_failures_total{"), "{metrics}");
+    assert!(
+        !metrics.contains("parvis_tls_handshake_failures_total{"),
+        "{metrics}"
+    );
 }

@@ -103,12 +103,21 @@ fn the_client_is_who_the_proxy_names() {
     let mut expected = Vec::new();
     for secured in [false, true] {
         for (header, client) in [
-            (&b"PROXY TCP4 198.51.100.7 127.0.0.1 40000 443\r\n"[..], "198.51.100.7"),
+            (
+                &b"PROXY TCP4 198.51.100.7 127.0.0.1 40000 443\r\n"[..],
+                "198.51.100.7",
+            ),
             (b"PROXY TCP6 2001:db8::7 ::1 40000 443\r\n", "2001:db8::7"),
-            (&version_2(1, Some(([203, 0, 113, 9], 40001))), "203.0.113.9"),
+            (
+                &version_2(1, Some(([203, 0, 113, 9], 40001))),
+                "203.0.113.9",
+            ),
             // A balancer's own, and one that does not know: it is its own client.
             (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
-            (b"PROXY UNKNOWN ffff:f...f:ffff ffff::1 65535 65535\r\n", "127.0.0.1"),
+            (
+                b"PROXY UNKNOWN ffff:f...f:ffff ffff::1 65535 65535\r\n",
+                "127.0.0.1",
+            ),
             (&version_2(0, None), "127.0.0.1"),
             // One that is trusted says who is behind it.
             (b"PROXY TCP4 127.0.0.1 127.0.0.1 40000 443\r\n", "127.0.0.1"),
@@ -267,7 +276,11 @@ impl Drop for Haproxy {
 
 #[test]
 fn haproxy_is_understood() {
-    for send in ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options unique-id,crc32c"] {
+    for send in [
+        "send-proxy",
+        "send-proxy-v2",
+        "send-proxy-v2 proxy-v2-options unique-id,crc32c",
+    ] {
         let behind = behind("127.0.0.1", "");
         let haproxy = Haproxy::start(&behind, behind.parvis.listeners()[1], send);
         let socket = plain_from([127, 0, 0, 9], haproxy.held.address());

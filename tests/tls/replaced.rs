@@ -71,7 +71,12 @@ fn no_handshake_fails_while_certificates_are_replaced() {
         over.store(true, Ordering::SeqCst);
     });
     let failed = failed.into_inner().unwrap();
-    assert!(failed.is_empty(), "{} failed: {:?}", failed.len(), failed[0]);
+    assert!(
+        failed.is_empty(),
+        "{} failed: {:?}",
+        failed.len(),
+        failed[0]
+    );
     assert_eq!(parvis.metric(SUCCESS), 1.0);
 }
 
@@ -84,7 +89,11 @@ fn a_broken_file_changes_nothing_and_is_told_of() {
     for (name, text, told) in [
         ("a.pem", "no certificate\n", "is no PEM"),
         ("a.pem", "", "is empty"),
-        ("a.key", stranger.key.as_str(), "does not belong to the certificate"),
+        (
+            "a.key",
+            stranger.key.as_str(),
+            "does not belong to the certificate",
+        ),
     ] {
         let good = parvis.folder.read(name);
         let logged = parvis.log().matches(told).count();
@@ -99,7 +108,11 @@ fn a_broken_file_changes_nothing_and_is_told_of() {
         assert!(error.contains(told), "{error}");
         let line = "parvis.toml:";
         assert!(error.contains(line), "{error}");
-        assert!(parvis.log().matches(told).count() > logged, "{}", parvis.log());
+        assert!(
+            parvis.log().matches(told).count() > logged,
+            "{}",
+            parvis.log()
+        );
         let shown = Secure::open(parvis.address(), "a.test", &trusting(&authority));
         assert_eq!(shown.certificate(), first);
         assert_eq!(says(&parvis, &authority, "a.test"), "a");

@@ -194,7 +194,13 @@ fn a_ticket_is_good_only_where_the_same_was_asked_for() {
     let open = edge(&own, KEYS, "", &shared, &[]);
     let closed = edge(&own, KEYS, asks, &shared, &[("clients.pem", &ca(&ours))]);
     let other = edge(&own, KEYS, asks, &shared, &[("clients.pem", &ca(&theirs))]);
-    let either = edge(&own, KEYS, optional, &shared, &[("clients.pem", &ca(&ours))]);
+    let either = edge(
+        &own,
+        KEYS,
+        optional,
+        &shared,
+        &[("clients.pem", &ca(&ours))],
+    );
     let ada = ours.sign_client("ada");
     for versions in BOTH {
         // Who has shown nothing comes with a ticket that says so to nobody who asks.
@@ -270,7 +276,14 @@ fn a_stolen_or_broken_ticket_is_worth_nothing() {
     der[tag + 60] ^= 1;
     let broken = parvis.folder.join("broken.der");
     std::fs::write(&broken, &der).unwrap();
-    convert(&["-inform", "der", "-in", broken.to_str().unwrap(), "-out", path]);
+    convert(&[
+        "-inform",
+        "der",
+        "-in",
+        broken.to_str().unwrap(),
+        "-out",
+        path,
+    ]);
     let told = connect(&["-sess_in", path]);
     assert!(told.contains("New, TLSv1.2"), "{told}");
 }

@@ -29,7 +29,10 @@ fn openssl_speaks_1_3_and_1_2_and_nothing_older() {
     let new = s_client(at, "a.test", &["-tls1_3"]);
     assert!(new.contains("New, TLSv1.3, Cipher is TLS_"), "{new}");
     let old = s_client(at, "a.test", &["-tls1_2"]);
-    assert!(old.contains("New, TLSv1.2, Cipher is ECDHE-ECDSA-"), "{old}");
+    assert!(
+        old.contains("New, TLSv1.2, Cipher is ECDHE-ECDSA-"),
+        "{old}"
+    );
     assert!(old.contains("Extended master secret: yes"), "{old}");
     assert!(old.contains("Compression: NONE"), "{old}");
     for version in ["-tls1_1", "-tls1"] {
@@ -74,9 +77,8 @@ fn old_suites_are_refused() {
     let authority = Authority::new();
     let folder = folder(&[("a", &authority.sign_rsa(&["a.test"]))]);
     let parvis = Parvis::start_in(folder, &site("a", &["a.test"], ""), &[]);
-    let attempt = |suites: &str| {
-        s_client(parvis.address(), "a.test", &["-tls1_2", "-cipher", suites])
-    };
+    let attempt =
+        |suites: &str| s_client(parvis.address(), "a.test", &["-tls1_2", "-cipher", suites]);
     let weak = [
         "AES128-GCM-SHA256:AES256-SHA:@SECLEVEL=0",
         "ECDHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES256-SHA:@SECLEVEL=0",
@@ -129,7 +131,10 @@ fn keys_are_agreed_on_with_ml_kem_when_the_client_can() {
     for one in all {
         assert_eq!(group(&parvis, &authority, &[one]), Some(one));
     }
-    assert_eq!(group(&parvis, &authority, &all[1..]), Some(NamedGroup::X25519));
+    assert_eq!(
+        group(&parvis, &authority, &all[1..]),
+        Some(NamedGroup::X25519)
+    );
 }
 
 #[test]
@@ -157,7 +162,12 @@ fn curl_chooses_its_version_of_http() {
     let curl = |more: &[&str]| {
         let port = parvis.address().port();
         let output = run(Command::new("curl")
-            .args(["-sS", "-w", " %{http_version} %{ssl_verify_result}", "--cacert"])
+            .args([
+                "-sS",
+                "-w",
+                " %{http_version} %{ssl_verify_result}",
+                "--cacert",
+            ])
             .arg(&ca)
             .args(["--resolve", &format!("a.test:{port}:127.0.0.1")])
             .args(more)

@@ -163,6 +163,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
                     had_one |= !self.requests.is_empty();
                     self.serve(streams);
                     match came {
+                        // It was told that there is no room, and is not to keep what it has.
+                        Came::Requests if self.facts.full && !leaving => {
+                            leaving = true;
+                            self.connection.graceful_shutdown();
+                        }
                         Came::Requests => {}
                         Came::End(end) => return end,
                         Came::Flood => return self.calm_down().await,
@@ -251,9 +256,10 @@ fn at_once(
         return Some(waiting);
     }
     let limits = service.running.edge.load().limits;
-    let Ok(_) = wire::head::check(&waiting.spelled.bytes, &limits) else {
+    let bytes = &waiting.spelled.bytes;
+    if bytes.len() > limits.header || wire::head::check(bytes, &limits).is_err() {
         return Some(waiting);
-    };
+    }
     let header = head::header(&waiting.request);
     let Some(prompt) = prompt(&service.running, &waiting.connection, header) else {
         return Some(waiting);
