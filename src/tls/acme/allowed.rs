@@ -36,7 +36,7 @@ impl Look {
             at: now(),
         });
         // What it allowed once is served on.
-        let issued = stored.filter(|issued| issued.facts.is_valid_at(now()));
+        let issued = stored.filter(|issued| !issued.facts.is_over(now()));
         let report = match issued {
             Some(issued) => {
                 self.inner.serve(&self.storage, issued);

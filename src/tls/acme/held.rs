@@ -73,17 +73,4 @@ impl Held {
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         names.remove(name);
     }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.names
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }

@@ -6,6 +6,12 @@
 //! given all orders after each reload, and fills their slots. What it was taught by failures is on
 //! disk: neither a restart nor many of them make it hammer the CA.
 //!
+//! Several edges for the same names order one after another: by a lock file on a storage that they
+//! share, and by a lock in Redis. On one storage, the second finds what the first has ordered; edges
+//! with storages of their own have a certificate each. Answers to a CA's questions are in Redis too,
+//! so that it does not matter which edge it comes to. While that Redis is away nobody orders, unless
+//! less than a sixth of a certificate's life is left.
+//!
 //! The protocol itself is instant-acme's. What is built here: when to order, who of several edges,
 //! what is kept where, and a client for HTTPS with bounds on everything.
 

@@ -120,21 +120,16 @@ impl Order {
             && check_name(name).is_ok()
     }
 
-    /// Files whose change means that the configuration is to be read anew.
-    pub fn watched(&self) -> Vec<PathBuf> {
-        self.policy.roots_file.iter().cloned().collect()
-    }
-
     /// Puts what lies in the storage into the slot, unless what is there is as good. What cannot be
     /// read or is over is left alone here: the issuer deals with it, and says so.
     fn take_stored(&self, now: u64) {
-        if self.names.is_empty() || self.slot.issued().is_some_and(|i| i.facts.is_valid_at(now)) {
+        if self.names.is_empty() || self.slot.issued().is_some_and(|i| !i.facts.is_over(now)) {
             return;
         }
         let stored = |path: &Path| {
             let text = storage::read(path).ok().flatten()?;
             let issued = Issued::from_pem(&text).ok()?;
-            issued.facts.is_valid_at(now).then_some(issued)
+            (!issued.facts.is_over(now)).then_some(issued)
         };
         let own = stored(&self.id.certificate());
         // Of a certificate for other names, those that it has are served as before.
@@ -250,4 +245,4 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -28,7 +28,7 @@ pub struct Policy {
     pub external: Option<(String, Vec<u8>)>,
     /// By which the CA's server is trusted; `None`: those of the system.
     pub roots: Option<Arc<RootCertStore>>,
-    /// The file that `roots` are from: a change of it means a reload.
+    /// The file that `roots` are from.
     pub roots_file: Option<PathBuf>,
     /// Names that are not in the configuration.
     pub on_demand: Option<OnDemand>,

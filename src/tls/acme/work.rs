@@ -72,10 +72,13 @@ impl Work {
         }
     }
 
-    /// Serves this one from here on, unless what is served is as good. Gives the name that had to
-    /// go for it, if one had.
+    /// Serves this one from here on, unless it is over or what is served is as good. Gives names that
+    /// had to go for it.
     pub fn serve(&self, issued: &Arc<Issued>, now: u64) -> Vec<String> {
         let mut gone = Vec::new();
+        if issued.facts.is_over(now) {
+            return gone;
+        }
         for order in &self.orders {
             let better = |served: Option<Arc<Issued>>, names: &[String]| {
                 served.is_none_or(|served| {
@@ -205,3 +208,6 @@ impl Works {
         gone
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,10 @@ use super::super::certificate::tests::made;
 use super::*;
 use crate::config::{Document, Sources, Value};
 
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
+    pub fn new() -> Folder {
         let name = format!("parvis-acme-{:016x}", rand::random::<u64>());
         Folder(std::env::temp_dir().join(name))
     }
@@ -17,7 +17,7 @@ impl Drop for Folder {
     }
 }
 
-fn built(storage: &Path, acme: &str, names: &[&str]) -> Result<Arc<Order>, String> {
+pub fn built(storage: &Path, acme: &str, names: &[&str]) -> Result<Arc<Order>, String> {
     let mut sources = Sources::default();
     let file = sources.add("parvis.toml".into(), format!("acme = {{ {acme} }}\n"));
     let mut errors = Diagnostics::default();
@@ -41,7 +41,7 @@ fn built(storage: &Path, acme: &str, names: &[&str]) -> Result<Arc<Order>, Strin
     order.ok_or_else(|| errors.render(&sources))
 }
 
-const ASK: &str = "on_demand = { ask = \"http://127.0.0.1:8000/ask\" }";
+pub const ASK: &str = "on_demand = { ask = \"http://127.0.0.1:8000/ask\" }";
 
 #[test]
 fn names_are_ordered_once_each_in_lower_case() {
