@@ -27,8 +27,8 @@ fn a_reload_keeps_what_is_wanted_still_and_lets_go_of_the_rest() {
     work.take(report(State::Good, NOW + 500));
     // The same names again, in another configuration.
     let again = order(&["a.example"]);
-    let gone = works.apply(&[again.clone()], NOW + 9);
-    assert_eq!(gone, [b.id.clone()]);
+    let gone = works.apply(std::slice::from_ref(&again), NOW + 9);
+    assert_eq!(gone, std::slice::from_ref(&b.id));
     let work = works.all.get(&a.id).unwrap();
     assert!(Arc::ptr_eq(&work.orders[0], &again));
     // It is looked at once more, as what is fresh may be tried sooner.
@@ -81,7 +81,7 @@ fn names_that_were_asked_for_stay_over_a_reload_of_the_same() {
     assert!(order.certificate(Some("y.a.example")).is_none());
     let mut works = Works::default();
     works.all.insert(storage.clone(), work);
-    assert!(works.apply(&[order.clone()], NOW).is_empty());
+    assert!(works.apply(std::slice::from_ref(&order), NOW).is_empty());
     assert!(works.all.contains_key(&storage));
     // A site that is not the same.
     let other = built(&folder.0, ASK, &["*.a.example"]).unwrap();
