@@ -7,7 +7,7 @@ use crate::tls::{ClientIdentity, SiteTls};
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -35,8 +35,14 @@ const HANDSHAKE_RECORD: u8 = 22;
 
 /// Does a handshake. `None` when there is nothing to serve: it failed, which was counted, or it was
 /// all that the client wanted.
-pub async fn shake(stream: TcpStream, listener: SocketAddr, running: &Running) -> Option<Shaken> {
-    match attempt(stream, listener, running).await {
+/// `peer`: the client's address, also when a load balancer told it.
+pub async fn shake(
+    stream: TcpStream,
+    listener: SocketAddr,
+    peer: IpAddr,
+    running: &Running,
+) -> Option<Shaken> {
+    match attempt(stream, listener, peer, running).await {
         Ok(shaken) => shaken,
         Err(reason) => {
             running.metrics.handshake_failed(reason);
@@ -48,6 +54,7 @@ pub async fn shake(stream: TcpStream, listener: SocketAddr, running: &Running) -
 async fn attempt(
     stream: TcpStream,
     listener: SocketAddr,
+    peer: IpAddr,
     running: &Running,
 ) -> Result<Option<Shaken>, &'static str> {
     let mut first = [0u8];
@@ -87,7 +94,7 @@ async fn attempt(
         && let Some(order) = site.on_demand(name)
     {
         // Without one, a stand-in is shown.
-        drop(running.issuer.wanted(order, name).await);
+        drop(running.issuer.wanted(order, name, peer).await);
     }
     let heavy = site.is_heavy_for(&start.client_hello());
     let stream = finish(start, site.config(), heavy)

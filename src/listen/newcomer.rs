@@ -88,7 +88,7 @@ pub async fn receive(newcomer: Newcomer, service: Service) {
         full,
     };
     if terms.tls {
-        let shaking = Box::pin(shake(stream, listener, &service.running));
+        let shaking = Box::pin(shake(stream, listener, peer.ip(), &service.running));
         let Ok(shaken) = tokio::time::timeout(limits.handshake, shaking).await else {
             return metrics.handshake_failed("timeout");
         };

@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+const CLIENT: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 /// An application that is asked about names: yes to those that begin with `yes`.
 struct App {
     address: SocketAddr,
@@ -79,9 +81,9 @@ async fn a_name_is_ordered_when_the_application_allows_it() {
 
     // Several clients come at the same time: one question, one order.
     let (first, second, no) = tokio::join!(
-        site.issuer.wanted(&order, "yes.shop.example"),
-        site.issuer.wanted(&order, "yes.shop.example"),
-        site.issuer.wanted(&order, "no.shop.example"),
+        site.issuer.wanted(&order, "yes.shop.example", CLIENT),
+        site.issuer.wanted(&order, "yes.shop.example", CLIENT),
+        site.issuer.wanted(&order, "no.shop.example", CLIENT),
     );
     let first = first.unwrap();
     assert!(Arc::ptr_eq(&first, &second.unwrap()));
@@ -98,13 +100,13 @@ async fn a_name_is_ordered_when_the_application_allows_it() {
     // What was said holds: nobody is asked again.
     assert!(
         site.issuer
-            .wanted(&order, "no.shop.example")
+            .wanted(&order, "no.shop.example", CLIENT)
             .await
             .is_none()
     );
     assert!(
         site.issuer
-            .wanted(&order, "yes.shop.example")
+            .wanted(&order, "yes.shop.example", CLIENT)
             .await
             .is_some()
     );
@@ -120,7 +122,10 @@ async fn a_name_is_ordered_when_the_application_allows_it() {
         "-x.example",
         "x..example",
     ] {
-        assert!(site.issuer.wanted(&order, bad).await.is_none(), "{bad:?}");
+        assert!(
+            site.issuer.wanted(&order, bad, CLIENT).await.is_none(),
+            "{bad:?}"
+        );
     }
     assert_eq!(app.asked().len(), 2);
     let status = site
@@ -142,7 +147,7 @@ async fn a_name_is_ordered_when_the_application_allows_it() {
     assert!(order.certificate(Some("yes.shop.example")).is_none());
     let again = site
         .issuer
-        .wanted(&order, "yes.shop.example")
+        .wanted(&order, "yes.shop.example", CLIENT)
         .await
         .unwrap();
     assert_eq!(again.cert, first.cert);
@@ -155,13 +160,13 @@ async fn a_name_is_ordered_when_the_application_allows_it() {
     let order = site.orders[0].clone();
     let again = site
         .issuer
-        .wanted(&order, "yes.shop.example")
+        .wanted(&order, "yes.shop.example", CLIENT)
         .await
         .unwrap();
     assert_eq!(again.cert, first.cert);
     assert!(
         site.issuer
-            .wanted(&order, "yes2.shop.example")
+            .wanted(&order, "yes2.shop.example", CLIENT)
             .await
             .is_none()
     );
@@ -189,7 +194,7 @@ async fn configured_names_are_ordered_beside_it() {
     let order = site.orders[0].clone();
     let asked = site
         .issuer
-        .wanted(&order, "yes.shop.example")
+        .wanted(&order, "yes.shop.example", CLIENT)
         .await
         .unwrap();
     assert_ne!(asked.cert, issued.key.cert);
@@ -221,19 +226,19 @@ async fn a_name_that_the_ca_refuses_does_not_hold_up_others_and_is_not_asked_for
     let order = site.orders[0].clone();
     assert!(
         site.issuer
-            .wanted(&order, "yes-bad.example")
+            .wanted(&order, "yes-bad.example", CLIENT)
             .await
             .is_none()
     );
     assert!(
         site.issuer
-            .wanted(&order, "yes-good.example")
+            .wanted(&order, "yes-good.example", CLIENT)
             .await
             .is_some()
     );
     assert!(
         site.issuer
-            .wanted(&order, "yes-bad.example")
+            .wanted(&order, "yes-bad.example", CLIENT)
             .await
             .is_none()
     );
@@ -252,7 +257,7 @@ async fn a_name_that_the_ca_refuses_does_not_hold_up_others_and_is_not_asked_for
     site.issuer.apply(&site.orders);
     assert!(
         site.issuer
-            .wanted(&order, "yes-bad.example")
+            .wanted(&order, "yes-bad.example", CLIENT)
             .await
             .is_none()
     );

@@ -5,6 +5,7 @@ use super::policy::OnDemand;
 use http::{StatusCode, Uri};
 use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub const NO_HOLDS: u64 = 2 * 60;
 pub const SILENCE_HOLDS: u64 = 10;
 /// So many names are asked about in a minute: who sends names by chance costs no more.
 const MOST_A_MINUTE: u32 = 120;
+/// And so many for one client: a few of them do not keep all others out.
+const MOST_OF_ONE: u32 = 20;
 /// So many answers are remembered.
 const MOST: usize = 20_000;
 
@@ -33,6 +36,8 @@ struct State {
     known: HashMap<(Uri, String), (bool, u64)>,
     minute: u64,
     asked: u32,
+    /// Of these, by client. Not more of them than were asked about.
+    by_client: HashMap<IpAddr, u32>,
 }
 
 impl Answers {
@@ -43,15 +48,31 @@ impl Answers {
         (now < until).then_some(allowed)
     }
 
-    /// Whether one more name may be asked about in this minute.
-    pub fn admit(&self, now: u64) -> bool {
+    /// Whether the last word on a name was a no, though it may not hold any more.
+    pub fn was_refused(&self, who: &OnDemand, name: &str) -> bool {
+        let key = (who.ask.clone(), name.to_string());
+        self.state()
+            .known
+            .get(&key)
+            .is_some_and(|(allowed, _)| !allowed)
+    }
+
+    /// Whether one more name may be asked about in this minute for this client.
+    pub fn admit(&self, client: IpAddr, now: u64) -> bool {
         let mut state = self.state();
         if state.minute != now / 60 {
             state.minute = now / 60;
             state.asked = 0;
+            state.by_client.clear();
+        }
+        let client = household(client);
+        let own = state.by_client.get(&client).copied().unwrap_or(0);
+        if state.asked >= MOST_A_MINUTE || own >= MOST_OF_ONE {
+            return false;
         }
         state.asked = state.asked.saturating_add(1);
-        state.asked <= MOST_A_MINUTE
+        state.by_client.insert(client, own.saturating_add(1));
+        true
     }
 
     /// Remembers an answer for so many seconds.
@@ -72,6 +93,17 @@ impl Answers {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whom an address belongs to: one household or machine has a whole /64 of IPv6.
+fn household(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & (u128::MAX << 64);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        address => address,
     }
 }
 
@@ -124,11 +156,12 @@ mod tests {
     #[test]
     fn what_is_asked_and_remembered_has_bounds() {
         let answers = Answers::default();
-        for _ in 0..MOST_A_MINUTE {
-            assert!(answers.admit(60));
+        let client = |n: u32| IpAddr::from(n.to_be_bytes());
+        for n in 0..MOST_A_MINUTE {
+            assert!(answers.admit(client(n), 60));
         }
-        assert!(!answers.admit(119));
-        assert!(answers.admit(120));
+        assert!(!answers.admit(client(999), 119));
+        assert!(answers.admit(client(999), 120));
         for n in 0..MOST + 5 {
             answers.keep(&who(), &format!("{n}.example"), false, 0, 60);
             assert!(answers.state().known.len() <= MOST);
@@ -137,6 +170,18 @@ mod tests {
             answers.known(&who(), &format!("{}.example", MOST + 4), 1),
             Some(false)
         );
+    }
+
+    #[test]
+    fn one_client_does_not_keep_others_out() {
+        let answers = Answers::default();
+        let one = |n: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, n, 0, 0, n]);
+        for n in 0..1000 {
+            assert_eq!(answers.admit(one(n), 60), u32::from(n) < MOST_OF_ONE);
+        }
+        assert!(answers.admit([0x2001, 0xdb8, 0, 1, 0, 0, 0, 1].into(), 60));
+        assert!(answers.admit([192, 0, 2, 1].into(), 60));
+        assert!(answers.admit(one(1), 120));
     }
 
     #[test]

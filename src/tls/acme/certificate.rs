@@ -1,10 +1,12 @@
 //! A certificate with its key: read from a file's text, judged, and written as one.
 
+use super::storage;
 use instant_acme::CertificateIdentifier;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, Der, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use std::path::Path;
 use std::sync::Arc;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 
@@ -88,6 +90,13 @@ pub struct Issued {
 }
 
 impl Issued {
+    /// What lies in this file, when it can be served (`now`: seconds since the Unix epoch).
+    pub fn good(path: &Path, now: u64) -> Option<Issued> {
+        let text = storage::read(path).ok().flatten()?;
+        let issued = Issued::from_pem(&text).ok()?;
+        (!issued.facts.is_over(now)).then_some(issued)
+    }
+
     /// Reads a private key and a chain, in PEM, in one text. The key must be the first
     /// certificate's.
     ///

@@ -13,19 +13,18 @@ use super::work::{Report, Work, Works};
 use arc_swap::ArcSwap;
 use prometheus::IntCounter;
 use rustls::ServerConfig;
-use rustls::sign::CertifiedKey;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 /// So many orders of the configuration's are on their way at the same time.
 const MOST: usize = 4;
 /// And so many more for names that clients wait for.
 const MOST_ASKED: usize = 8;
-/// How long a handshake waits for a certificate that was just asked for.
-const HANDSHAKE_WAITS: Duration = Duration::from_secs(8);
+/// So many handshakes look on disk at the same time whether a certificate lies there.
+const MOST_READS: usize = 4;
 /// The clock is looked at this often: it may be set, and the machine may have slept.
 const LOOK_EVERY: u64 = 30;
 /// After a fault of parvis's own.
@@ -43,7 +42,7 @@ pub struct Tallies {
 /// Orders certificates, renews them, and answers the CA's questions. Lives as long as the process.
 #[derive(Debug)]
 pub struct Issuer {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 /// What looks at certificates share.
@@ -55,7 +54,9 @@ pub(super) struct Inner {
     pub pauses: Pauses,
     works: Mutex<Works>,
     /// Something may be due.
-    changed: Notify,
+    pub changed: Notify,
+    /// For handshakes that look on disk.
+    pub reads: Arc<Semaphore>,
     /// Where other edges' answers to the CA are.
     shared: ArcSwap<Vec<Arc<Shared>>>,
     /// What is to be broken off.
@@ -81,6 +82,7 @@ impl Issuer {
                 pauses: Pauses::default(),
                 works: Mutex::default(),
                 changed: Notify::new(),
+                reads: Arc::new(Semaphore::new(MOST_READS)),
                 shared: ArcSwap::default(),
                 unwanted: Mutex::default(),
             }),
@@ -141,56 +143,6 @@ impl Issuer {
             .challenges
             .tls_alpn(name, &self.inner.shared.load())
             .await
-    }
-
-    /// A certificate for a name that is not in the configuration: asks the application, and orders
-    /// one when it allows it. Waits for it for 8 seconds at most; `None`: it is refused, or not there
-    /// yet, or not the site's. To be called when [`Order::certificate`] has none.
-    /// `name`: in lower case, without a dot at its end.
-    pub async fn wanted(&self, order: &Arc<Order>, name: &str) -> Option<Arc<CertifiedKey>> {
-        let found = || order.certificate(Some(name));
-        if let Some(found) = found() {
-            return Some(found);
-        }
-        let who = order.policy.on_demand.as_ref()?;
-        if !order.may_be_asked(name) {
-            return None;
-        }
-        let now = now();
-        let known = self.inner.answers.known(who, name, now);
-        if known == Some(false) {
-            return None;
-        }
-        let storage = Storage::of_asked(&order.storage, &order.policy.directory, name);
-        let mut looks = {
-            let mut works = self.inner.works();
-            match works.all.get(&storage) {
-                Some(work) => work.looks.subscribe(),
-                None => {
-                    if known.is_none() && !self.inner.answers.admit(now) {
-                        return None;
-                    }
-                    let work = Work::new(order.clone(), Some(name.to_string()), now);
-                    let looks = work.looks.subscribe();
-                    works.all.insert(storage, work);
-                    looks
-                }
-            }
-        };
-        self.inner.changed.notify_one();
-        let waited = async {
-            // It ends when there is nothing more to look after.
-            while looks.changed().await.is_ok() {
-                if let Some(found) = found() {
-                    return Some(found);
-                }
-            }
-            found()
-        };
-        tokio::time::timeout(HANDSHAKE_WAITS, waited)
-            .await
-            .ok()
-            .flatten()
     }
 
     /// How all certificates do.
@@ -305,7 +257,7 @@ impl Inner {
         }
     }
 
-    fn works(&self) -> MutexGuard<'_, Works> {
+    pub fn works(&self) -> MutexGuard<'_, Works> {
         locked(&self.works)
     }
 }

@@ -36,6 +36,7 @@ mod shared;
 mod slot;
 pub mod status;
 mod storage;
+mod wanted;
 mod window;
 mod work;
 

@@ -6,7 +6,7 @@ use super::policy::Policy;
 use super::settings::{AcmeSettings, Challenge};
 use super::shared::Shared;
 use super::slot::Slot;
-use super::storage::{self, Storage};
+use super::storage::Storage;
 use crate::config::{Diagnostic, Diagnostics, Place};
 use rustls::sign::CertifiedKey;
 use std::net::IpAddr;
@@ -75,7 +75,12 @@ impl Order {
         let id = Storage::of_names(request.storage, directory, &names);
         let same = request.before.iter().find(|order| order.id == id);
         let slot = same.map_or_else(Arc::default, |order| order.slot.clone());
-        let held = same.filter(|same| same.policy.on_demand == policy.on_demand);
+        // Names that were asked for are in files of their own: those stay when `hosts` change.
+        let held = request.before.iter().find(|order| {
+            order.policy.on_demand == policy.on_demand
+                && order.policy.directory == policy.directory
+                && order.storage == request.storage
+        });
         let order = Order {
             held: held.map_or_else(Arc::default, |order| order.held.clone()),
             id,
@@ -95,7 +100,10 @@ impl Order {
     /// `name`: in lower case, without a dot at its end; `None`: the client named none.
     pub fn certificate(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         match name {
-            Some(name) if !self.names.iter().any(|own| own == name) => self.held.certificate(name),
+            Some(name) if !self.names.iter().any(|own| own == name) => {
+                let held = self.is_sites(name).then(|| self.held.certificate(name));
+                held.flatten()
+            }
             _ => self.slot.certificate(),
         }
     }
@@ -108,16 +116,18 @@ impl Order {
     /// Whether the application may be asked about this name: it is the site's, none of those in the
     /// configuration, and a CA can be asked for it. `name`: in lower case, without a dot at its end.
     pub fn may_be_asked(&self, name: &str) -> bool {
-        let is_sites = match &self.suffixes {
-            None => true,
-            Some(all) => all
-                .iter()
-                .any(|suffix| name.len() > suffix.len() && name.ends_with(suffix.as_str())),
-        };
         self.is_on_demand()
-            && is_sites
+            && self.is_sites(name)
             && !self.names.iter().any(|own| own == name)
             && check_name(name).is_ok()
+    }
+
+    /// Whether its patterns are for this name.
+    fn is_sites(&self, name: &str) -> bool {
+        let ends = |suffix: &String| name.len() > suffix.len() && name.ends_with(suffix.as_str());
+        self.suffixes
+            .as_ref()
+            .is_none_or(|all| all.iter().any(ends))
     }
 
     /// Puts what lies in the storage into the slot, unless what is there is as good. What cannot be
@@ -126,18 +136,13 @@ impl Order {
         if self.names.is_empty() || self.slot.issued().is_some_and(|i| !i.facts.is_over(now)) {
             return;
         }
-        let stored = |path: &Path| {
-            let text = storage::read(path).ok().flatten()?;
-            let issued = Issued::from_pem(&text).ok()?;
-            (!issued.facts.is_over(now)).then_some(issued)
-        };
-        let own = stored(&self.id.certificate());
+        let own = Issued::good(&self.id.certificate(), now);
         // Of a certificate for other names, those that it has are served as before.
         let covered =
             |issued: &Issued| self.names.iter().filter(|n| issued.facts.covers(n)).count();
         let best = own.or_else(|| {
             let relatives = self.id.relatives(&self.names);
-            let read = relatives.iter().filter_map(|path| stored(path));
+            let read = relatives.iter().filter_map(|path| Issued::good(path, now));
             read.filter(|issued| covered(issued) > 0)
                 .max_by_key(|issued| (covered(issued), issued.facts.not_after))
         });

@@ -186,8 +186,8 @@ impl Works {
         for (storage, mut work) in before {
             let place = work.orders.first().map(|order| order.held.clone());
             let still = place
-                .filter(|_| work.asked.is_some())
-                .and_then(|place| orders.iter().find(|order| Arc::ptr_eq(&order.held, &place)));
+                .and_then(|place| orders.iter().find(|order| Arc::ptr_eq(&order.held, &place)))
+                .filter(|order| work.asked.as_ref().is_some_and(|n| order.may_be_asked(n)));
             match still {
                 Some(order) => {
                     work.orders = vec![order.clone()];

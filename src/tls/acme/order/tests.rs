@@ -1,4 +1,5 @@
 use super::super::certificate::tests::made;
+use super::super::storage;
 use super::*;
 use crate::config::{Document, Sources, Value};
 
@@ -18,6 +19,16 @@ impl Drop for Folder {
 }
 
 pub fn built(storage: &Path, acme: &str, names: &[&str]) -> Result<Arc<Order>, String> {
+    rebuilt(storage, acme, names, &[])
+}
+
+/// After these.
+pub fn rebuilt(
+    storage: &Path,
+    acme: &str,
+    names: &[&str],
+    before: &[Arc<Order>],
+) -> Result<Arc<Order>, String> {
     let mut sources = Sources::default();
     let file = sources.add("parvis.toml".into(), format!("acme = {{ {acme} }}\n"));
     let mut errors = Diagnostics::default();
@@ -33,7 +44,7 @@ pub fn built(storage: &Path, acme: &str, names: &[&str]) -> Result<Arc<Order>, S
             settings: &settings,
             storage,
             shared: None,
-            before: &[],
+            before,
         };
         Order::build(&request, &mut errors)
     });
@@ -167,4 +178,27 @@ fn what_lies_in_the_storage_is_served_at_once_when_it_is_good() {
     let three = &["a.example", "b.example", "c.example"];
     assert_eq!(served(three).unwrap(), *both);
     assert_eq!(served(&["c.example"]), None);
+}
+
+#[test]
+fn names_that_were_asked_for_stay_when_hosts_change() {
+    let folder = Folder::new();
+    let before = built(&folder.0, ASK, &["a.example", "*.a.example"]).unwrap();
+    let issued = |name| Issued::from_pem(made(&[name], 1, now() + 900).as_bytes()).unwrap();
+    for name in ["x.a.example", "y.a.example", "b.example"] {
+        let (entry, _) = before.held.place(name, 0);
+        entry.slot.put(Arc::new(issued(name)));
+    }
+    let again = |acme: &str, names: &[&str]| {
+        let before = std::slice::from_ref(&before);
+        rebuilt(&folder.0, acme, names, before).unwrap()
+    };
+    let order = again(ASK, &["c.example", "x.a.example", "*.a.example"]);
+    assert!(order.certificate(Some("y.a.example")).is_some());
+    // Now one of the configuration, and one that never was the site's.
+    assert!(order.certificate(Some("x.a.example")).is_none());
+    assert!(order.certificate(Some("b.example")).is_none());
+    let directory = "directory = \"https://ca.example/\", ";
+    let order = again(&format!("{directory}{ASK}"), &["*.a.example"]);
+    assert!(order.certificate(Some("y.a.example")).is_none());
 }
