@@ -92,7 +92,7 @@ impl Order {
             shared: request.shared.cloned(),
             slot,
         };
-        order.take_stored(now());
+        order.take_stored(request.before, now());
         Some(Arc::new(order))
     }
 
@@ -132,22 +132,30 @@ impl Order {
 
     /// Puts what lies in the storage into the slot, unless what is there is as good. What cannot be
     /// read or is over is left alone here: the issuer deals with it, and says so.
-    fn take_stored(&self, now: u64) {
+    fn take_stored(&self, before: &[Arc<Order>], now: u64) {
         if self.names.is_empty() || self.slot.issued().is_some_and(|i| !i.facts.is_over(now)) {
             return;
         }
-        let own = Issued::good(&self.id.certificate(), now);
+        if let Some(own) = Issued::good(&self.id.certificate(), now) {
+            self.slot.put(Arc::new(own));
+            return;
+        }
         // Of a certificate for other names, those that it has are served as before.
         let covered =
             |issued: &Issued| self.names.iter().filter(|n| issued.facts.covers(n)).count();
-        let best = own.or_else(|| {
-            let relatives = self.id.relatives(&self.names);
-            let read = relatives.iter().filter_map(|path| Issued::good(path, now));
-            read.filter(|issued| covered(issued) > 0)
+        let best = |found: &mut dyn Iterator<Item = Arc<Issued>>| {
+            found
+                .filter(|issued| covered(issued) > 0)
                 .max_by_key(|issued| (covered(issued), issued.facts.not_after))
-        });
-        if let Some(issued) = best {
-            self.slot.put(Arc::new(issued));
+        };
+        let relatives = self.id.relatives(&self.names);
+        let stored = relatives.iter().filter_map(|path| Issued::good(path, now));
+        // The site may have had another directory or storage, or its shortest name may be gone.
+        let served = before.iter().filter_map(|order| order.slot.issued());
+        let mut served = served.filter(|issued| !issued.facts.is_over(now));
+        let other = best(&mut stored.map(Arc::new)).or_else(|| best(&mut served));
+        if let Some(issued) = other {
+            self.slot.lend(issued);
         }
     }
 }

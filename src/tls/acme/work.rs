@@ -94,7 +94,9 @@ impl Work {
                     }
                     gone.extend(left);
                 }
-                None if better(order.slot.issued(), &order.names) => order.slot.put(issued.clone()),
+                None if order.slot.is_lent() || better(order.slot.issued(), &order.names) => {
+                    order.slot.put(issued.clone());
+                }
                 None => {}
             }
         }
@@ -198,7 +200,8 @@ impl Works {
         }
         // One of several sites may have been given a certificate that the others lack.
         for work in self.all.values() {
-            let all = work.orders.iter().filter_map(|order| order.slot.issued());
+            let own = work.orders.iter().filter(|order| !order.slot.is_lent());
+            let all = own.filter_map(|order| order.slot.issued());
             if let Some(best) = all.max_by_key(|issued| issued.facts.not_after)
                 && work.asked.is_none()
             {

@@ -1,5 +1,6 @@
 use super::super::certificate::tests::made;
 use super::super::storage;
+use super::super::work::Work;
 use super::*;
 use crate::config::{Document, Sources, Value};
 
@@ -201,4 +202,45 @@ fn names_that_were_asked_for_stay_when_hosts_change() {
     let directory = "directory = \"https://ca.example/\", ";
     let order = again(&format!("{directory}{ASK}"), &["*.a.example"]);
     assert!(order.certificate(Some("y.a.example")).is_none());
+}
+
+#[test]
+fn a_good_certificate_is_served_on_when_nothing_is_stored_for_the_new_order() {
+    let (folder, now) = (Folder::new(), now());
+    let issued =
+        |names: &[&str], to| Arc::new(Issued::from_pem(made(names, 1, to).as_bytes()).unwrap());
+    let before = |names: &[&str], to| {
+        let order = built(&folder.0, "", names).unwrap();
+        order.slot.put(issued(names, to));
+        order
+    };
+    let before = [
+        before(&["a.example"], now + 900),
+        before(&["a.example", "b.example", "c.example"], now - 9),
+        before(&["a.example", "b.example"], now + 600),
+        before(&["z.example"], now + 999),
+    ];
+    let (acme, names) = (
+        "directory = \"https://ca.example/\"",
+        &["b.example", "a.example"],
+    );
+    let order = rebuilt(&folder.0, acme, names, &before).unwrap();
+    assert!(Arc::ptr_eq(
+        &order.slot.issued().unwrap(),
+        &before[2].slot.issued().unwrap()
+    ));
+    assert!(
+        rebuilt(&folder.0, acme, &["d.example"], &before)
+            .unwrap()
+            .slot
+            .issued()
+            .is_none()
+    );
+    // It gives way to the own one, though that one ends sooner.
+    let own = issued(names, now + 300);
+    Work::new(order.clone(), None, now).serve(&own, now);
+    assert!(Arc::ptr_eq(&order.slot.issued().unwrap(), &own));
+    // Which is kept from then on.
+    let again = rebuilt(&folder.0, acme, names, std::slice::from_ref(&order)).unwrap();
+    assert!(Arc::ptr_eq(&again.slot.issued().unwrap(), &own));
 }
