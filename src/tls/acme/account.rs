@@ -113,7 +113,7 @@ async fn create(path: &Path, policy: &Policy, client: &Client) -> Result<Account
 
 fn failed(error: &instant_acme::Error, policy: &Policy, client: &Client) -> Failure {
     let doing = format!("no account at {}", policy.directory);
-    let mut failure = Failure::of(error, &doing, client.later(), &[]);
+    let mut failure = Failure::of(error, &doing, client.later(), &[]).for_all();
     if failure.problem.as_deref() == Some("externalAccountRequired") {
         failure
             .message

@@ -1,9 +1,11 @@
 //! Why a certificate could not be ordered, in words and as far as it matters for what comes next.
 
+use super::order::now;
 use super::plan::Why;
 use super::status::Trouble;
 use instant_acme::{Error, Identifier, Problem};
 use std::io;
+use std::time::Instant;
 
 /// What problem types begin with (RFC 8555 section 6.7).
 const URN: &str = "urn:ietf:params:acme:error:";
@@ -21,6 +23,8 @@ pub struct Failure {
     pub names: Vec<(String, String)>,
     /// The CA's type of problem, without what all begin with.
     pub problem: Option<String>,
+    /// Whether other orders would fail at this CA too.
+    pub whole: bool,
 }
 
 impl Failure {
@@ -31,6 +35,7 @@ impl Failure {
             message: message.into(),
             names: Vec::new(),
             problem: None,
+            whole: false,
         }
     }
 
@@ -46,12 +51,21 @@ impl Failure {
             Error::Api(problem) => Failure::of_problem(problem, doing, later, names),
             // Of the client's: the way to the CA, or a server before it.
             Error::Other(error) if error.is::<io::Error>() => {
-                Failure::new(away(later), format!("{doing}: {error}"))
+                let failure = Failure::new(away(later), format!("{doing}: {error}"));
+                Failure {
+                    whole: true,
+                    ..failure
+                }
             }
-            Error::Timeout(_) => Failure::new(
-                away(later),
-                format!("{doing}: the CA does not come to an end"),
-            ),
+            Error::Timeout(next) => {
+                // It said when to look again, which was too late for this attempt.
+                let rest = next.map(|at| at.saturating_duration_since(Instant::now()));
+                let until = rest.map(|rest| now().saturating_add(rest.as_secs()).saturating_add(1));
+                Failure::new(
+                    away(until),
+                    format!("{doing}: the CA does not come to an end"),
+                )
+            }
             error => Failure::new(Why::Refused, format!("{doing}: {error}")),
         }
     }
@@ -98,6 +112,15 @@ impl Failure {
             message,
             names: blamed,
             problem: kind.map(str::to_string),
+            whole: server || kind == Some("serverInternal"),
+        }
+    }
+
+    /// The same of a request that was about no name: a limit of the CA's is one for all orders then.
+    pub fn for_all(self) -> Failure {
+        Failure {
+            whole: self.whole || matches!(self.why, Why::Limited(_)),
+            ..self
         }
     }
 
@@ -115,6 +138,7 @@ impl Failure {
             ),
             names,
             problem: None,
+            whole: false,
         }
     }
 
@@ -172,6 +196,7 @@ fn mentions(text: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn problem(json: &str) -> Problem {
         serde_json::from_str(json).unwrap()
@@ -243,10 +268,23 @@ mod tests {
         ] {
             assert_eq!(Failure::of_problem(problem, "x", later, &[]).why, why);
         }
-        let said = Failure::of_problem(&busy, "x", None, &[]).message;
-        assert_eq!(said, "x: maintenance  of all");
         let away = Error::Other(Box::new(io::Error::other("cannot reach it")));
-        assert_eq!(Failure::of(&away, "x", None, &[]).why, Why::Away);
+        let away = Failure::of(&away, "x", None, &[]);
+        assert_eq!((away.why, away.whole), (Why::Away, true));
+        // An order that takes long is no sign of others; the CA's word on when is kept.
+        let slow = Failure::of(&Error::Timeout(None), "x", Some(9), &[]);
+        assert_eq!((slow.why, slow.whole), (Why::Away, false));
+        let (before, later) = (now(), Instant::now() + Duration::from_secs(1_000));
+        let slow = Failure::of(&Error::Timeout(Some(later)), "x", None, &[]);
+        let Why::Limited(until) = slow.why else {
+            panic!("{slow:?}");
+        };
+        assert!((before + 1_000..before + 1_100).contains(&until) && !slow.whole);
+        let busy = Failure::of_problem(&busy, "x", Some(99), &[]);
+        assert_eq!(busy.message, "x: maintenance  of all");
+        assert!(busy.whole);
+        let limited = Failure::of_problem(&limited, "x", Some(99), &[]);
+        assert!(!limited.whole && limited.for_all().whole);
         assert_eq!(
             Failure::of(&Error::Str("x"), "x", None, &[]).why,
             Why::Refused
