@@ -1,13 +1,12 @@
 //! One look at a certificate: whether it is there, good and allowed, and an order when it is not.
 
-use super::ask;
 use super::certificate::Issued;
 use super::failure::Failure;
-use super::issue::Task;
+use super::issue::{Done, Task};
 use super::issuer::Inner;
 use super::memory::Memory;
 use super::order::{Order, now};
-use super::plan::{Failures, Why};
+use super::plan::Why;
 use super::shared;
 use super::status::State;
 use super::storage::{self, Lock, Storage};
@@ -68,8 +67,8 @@ impl Look {
                 return Ok(rest);
             }
         }
-        if let Some(later) = self.later(&memory.failures) {
-            return Ok(later.with(&memory));
+        if let Some(later) = self.later(&memory) {
+            return Ok(later);
         }
         let Some(locks) = self.lock(stored.as_deref()).await? else {
             return Ok(self.elsewhere(&memory));
@@ -89,10 +88,12 @@ impl Look {
                     return Ok(rest);
                 }
             }
-            if let Some(later) = self.later(&memory.failures) {
-                return Ok(later.with(&memory));
+            if let Some(later) = self.later(&memory) {
+                return Ok(later);
             }
-            self.issue(stored.as_deref(), memory).await
+            // Without the lock: shortly before the end, with a Redis that is away.
+            let regardless = self.order.shared.is_some() && shared.is_none();
+            self.issue(stored.as_deref(), memory, regardless).await
         };
         let lost = async {
             match &shared {
@@ -110,7 +111,15 @@ impl Look {
         result
     }
 
-    async fn issue(&self, before: Option<&Issued>, memory: Memory) -> Result<Report, Failure> {
+    async fn issue(
+        &self,
+        before: Option<&Issued>,
+        memory: Memory,
+        regardless: bool,
+    ) -> Result<Report, Failure> {
+        if let Some(report) = self.too_many(before) {
+            return Ok(report);
+        }
         self.inner.begin(&self.storage);
         let windowed = memory
             .window
@@ -122,6 +131,7 @@ impl Look {
             root: self.order.storage.clone(),
             storage: self.storage.clone(),
             shared: self.order.shared.clone(),
+            regardless,
             challenges: self.inner.challenges.clone(),
             replaces: before
                 .filter(|_| windowed)
@@ -135,7 +145,12 @@ impl Look {
         self.inner
             .pauses
             .note(directory, result.as_ref().err(), now());
-        let issued = Arc::new(result?);
+        let Done { issued, unkept } = result?;
+        let issued = Arc::new(issued);
+        if let Some(failure) = unkept {
+            self.inner.serve(&self.storage, &issued);
+            return Err(failure);
+        }
         self.inner.tallies.issued.inc();
         let until = super::status::rfc3339(issued.facts.not_after).unwrap_or_default();
         tracing::info!(names = self.names().join(" "), until, "certificate ordered");
@@ -199,19 +214,37 @@ impl Look {
     }
 
     /// It was tried, and is not to be tried yet; `None`: it may be.
-    fn later(&self, failures: &Failures) -> Option<Report> {
+    fn later(&self, memory: &Memory) -> Option<Report> {
+        let failures = &memory.failures;
         let next = failures.not_before(self.fresh);
         let pause = self.inner.pauses.of(&self.order.policy.directory);
         let (next, trouble) = match pause {
             Some((until, trouble)) if until > next => (until, Some(trouble)),
             _ => (next, None),
         };
-        (now() < next).then(|| Report {
-            state: State::Waiting,
-            next,
-            failures: failures.count(),
-            trouble,
-            over: false,
+        (now() < next).then(|| {
+            self.given_up(Report {
+                state: State::Waiting,
+                next,
+                failures: failures.count(),
+                trouble: trouble.or_else(|| memory.trouble.clone()),
+                over: false,
+            })
+        })
+    }
+
+    /// So many names were asked for that this one has to wait. One that is served is renewed.
+    fn too_many(&self, before: Option<&Issued>) -> Option<Report> {
+        let now = now();
+        if self.asked.is_none() || before.is_some_and(|issued| !issued.facts.is_over(now)) {
+            return None;
+        }
+        let next = self.inner.budget.take(&self.order.policy.directory, now);
+        next.err().map(|next| {
+            self.given_up(Report {
+                state: State::Waiting,
+                ..Report::good(next)
+            })
         })
     }
 
@@ -255,58 +288,10 @@ impl Look {
         }
     }
 
-    /// Takes note of an attempt that did not work.
-    async fn failed(&self, failure: &Failure) -> Report {
-        let mut memory = self.remembered().await;
-        let now = now();
-        self.inner.tallies.failed.inc();
-        memory.failures.add(failure.why, now, rand::random());
-        memory.trouble = Some(failure.trouble(now));
-        memory.tried = self.order.policy.fingerprint();
-        self.remember(&memory).await;
-        let next = memory.failures.next;
-        let report = Report {
-            state: State::Waiting,
-            next,
-            failures: memory.failures.count(),
-            trouble: memory.trouble,
-            over: false,
-        };
-        // A name that was asked for and is not served is tried again when a client comes for it.
-        let (Some(name), Some(who)) = (&self.asked, &self.order.policy.on_demand) else {
-            return report;
-        };
-        if self.order.held.find(name).is_some() {
-            return report;
-        }
-        let holds = next.saturating_sub(now).min(ask::YES_HOLDS);
-        self.inner.answers.keep(who, name, false, now, holds);
-        Report {
-            over: true,
-            ..report
-        }
-    }
-
     pub(super) fn names(&self) -> Vec<String> {
         match &self.asked {
             Some(name) => vec![name.clone()],
             None => self.order.names.clone(),
-        }
-    }
-
-    async fn remembered(&self) -> Memory {
-        let (storage, settings) = (self.storage.clone(), self.order.policy.fingerprint());
-        spawn_blocking(move || Memory::read(&storage, &settings))
-            .await
-            .unwrap_or_default()
-    }
-
-    pub(super) async fn remember(&self, memory: &Memory) {
-        let (memory, storage) = (memory.clone(), self.storage.clone());
-        let path = self.storage.memory();
-        let written = spawn_blocking(move || memory.write(&storage)).await;
-        if let Ok(Err(error)) = written {
-            tracing::warn!(file = %path.display(), %error, "what is to be remembered cannot be written");
         }
     }
 }
@@ -322,12 +307,6 @@ impl Report {
             over: false,
         }
     }
-
-    /// With what is remembered, unless there is something newer.
-    fn with(mut self, memory: &Memory) -> Report {
-        self.trouble = self.trouble.or_else(|| memory.trouble.clone());
-        self
-    }
 }
 
 /// Whether less than a sixth of its life is left.
@@ -336,3 +315,6 @@ fn ends_soon(issued: &Issued, now: u64) -> bool {
     let life = facts.not_after.saturating_sub(facts.not_before);
     facts.not_after.saturating_sub(now) < life / 6
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,10 +40,20 @@ pub struct Task {
     pub storage: Storage,
     /// Where other edges find what the CA is answered.
     pub shared: Option<Arc<Shared>>,
+    /// Whether it is ordered though those cannot be told.
+    pub regardless: bool,
     /// Where this process finds it.
     pub challenges: Arc<Challenges>,
     /// The certificate that this one is instead of.
     pub replaces: Option<CertificateIdentifier<'static>>,
+}
+
+/// A certificate that came.
+pub struct Done {
+    /// The certificate.
+    pub issued: Issued,
+    /// Why it does not lie on disk: its order does, and is gone on with.
+    pub unkept: Option<Failure>,
 }
 
 /// An order that is on its way, as it lies on disk: a restart goes on with it.
@@ -56,16 +66,16 @@ struct Pending {
 }
 
 impl Task {
-    /// Orders it. The certificate lies on disk when this is done.
-    pub async fn run(&self) -> Result<Issued, Failure> {
+    /// Orders it. The certificate lies on disk when this is done, unless that cannot be written.
+    pub async fn run(&self) -> Result<Done, Failure> {
         let policy = self.policy.clone();
         let client = blocking(move || Client::new(&policy.directory, policy.roots.as_ref()));
         let client = client
             .await
             .map_err(|e| Failure::new(Why::Refused, e.to_string()))?;
         let mut account = account::open(&self.root, &self.policy, &client).await?;
-        if let Some(issued) = self.resume(&account, &client).await? {
-            return Ok(issued);
+        if let Some(done) = self.resume(&account, &client).await? {
+            return Ok(done);
         }
         let mut order = self.begin(&account, &client).await;
         if let Err(Failure {
@@ -98,7 +108,7 @@ impl Task {
     }
 
     /// Goes on with an order that a process before this one left when it ended.
-    async fn resume(&self, account: &Account, client: &Client) -> Result<Option<Issued>, Failure> {
+    async fn resume(&self, account: &Account, client: &Client) -> Result<Option<Done>, Failure> {
         let path = self.storage.pending();
         let text = blocking(move || storage::read(&path)).await.ok().flatten();
         let Some(pending) = text.and_then(|t| serde_json::from_slice::<Pending>(&t).ok()) else {
@@ -109,12 +119,12 @@ impl Task {
             Err(error) => Err(self.failed(&error, "the order", client)),
         };
         match result {
-            Ok(issued) => {
+            Ok(done) => {
                 tracing::info!(
                     names = self.names.join(" "),
                     "an order of before was brought to its end"
                 );
-                Ok(Some(issued))
+                Ok(Some(done))
             }
             // It may still be good when the CA is there again.
             Err(failure) if failure.why != Why::Refused => Err(failure),
@@ -127,7 +137,11 @@ impl Task {
 
     async fn begin(&self, account: &Account, client: &Client) -> Result<Order, Failure> {
         let names: Vec<Identifier> = self.names.iter().cloned().map(Identifier::Dns).collect();
-        let failed = |error| self.failed(&error, "the order was refused", client);
+        // A limit that is told here may be the account's.
+        let failed = |error| {
+            self.failed(&error, "the order was refused", client)
+                .for_all()
+        };
         if let Some(replaced) = &self.replaces {
             let new = NewOrder::new(&names).replaces(replaced.clone());
             match account.new_order(&new).await {
@@ -191,20 +205,33 @@ impl Task {
                 .challenges
                 .publish(kind, &asked, authorisation.as_str())
                 .map_err(|error| self.own("no answer could be made", &error))?;
-            if let Some(shared) = &self.shared {
-                let shared = one.share(shared, authorisation.as_str()).await;
-                shared.map_err(|error| {
-                    Failure::new(
-                        Why::Away,
-                        format!("the CA's question cannot be answered by all edges: {error}"),
-                    )
-                })?;
-            }
+            self.share(&one, authorisation.as_str()).await?;
             published.push(one);
             let told = challenge.set_ready().await;
             told.map_err(|e| self.failed(&e, &format!("the challenge of {name}"), client))?;
         }
         Ok(published)
+    }
+
+    /// Has other edges answer too.
+    async fn share(&self, one: &Published, authorisation: &str) -> Result<(), Failure> {
+        let Some(shared) = &self.shared else {
+            return Ok(());
+        };
+        let Err(error) = one.share(shared, authorisation).await else {
+            return Ok(());
+        };
+        let what = format!("the CA's question cannot be answered by all edges: {error}");
+        if !self.regardless {
+            return Err(Failure::new(Why::Away, what));
+        }
+        // It may come to this one.
+        tracing::warn!(
+            names = self.names.join(" "),
+            why = what,
+            "ordered all the same"
+        );
+        Ok(())
     }
 
     /// Until the CA has looked at all names.
@@ -234,7 +261,7 @@ impl Task {
         order: &mut Order,
         pending: &Pending,
         client: &Client,
-    ) -> Result<Issued, Failure> {
+    ) -> Result<Done, Failure> {
         if order.state().status == OrderStatus::Ready {
             let csr = self.request(&pending.key)?;
             let finished = order.finalize_csr(&csr).await;
@@ -259,12 +286,20 @@ impl Task {
                 "the CA sent a certificate that is over already, or this machine's clock is wrong",
             ));
         }
+        Ok(self.store(issued, text).await)
+    }
+
+    /// Keeps what came. When the disk does not take it, it is of use all the same; the order stays,
+    /// as the CA gives the same certificate again when the disk is well.
+    async fn store(&self, issued: Issued, text: String) -> Done {
         let path = self.storage.certificate();
         let written = blocking(move || storage::write(&path, text.as_bytes())).await;
-        // What was sent stays at the CA: the order is gone on with when the disk is well again.
-        written.map_err(|e| Failure::storage(&e, "the certificate cannot be kept"))?;
-        self.drop_pending().await;
-        Ok(issued)
+        let told = |e| Failure::storage(&e, "the certificate is served, but cannot be kept");
+        let unkept = written.err().map(told);
+        if unkept.is_none() {
+            self.drop_pending().await;
+        }
+        Done { issued, unkept }
     }
 
     fn request(&self, key: &str) -> Result<Vec<u8>, Failure> {
@@ -329,3 +364,6 @@ async fn blocking<T: Send + 'static>(
         .await
         .unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
+
+#[cfg(test)]
+mod tests;

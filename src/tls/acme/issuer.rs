@@ -2,6 +2,7 @@
 
 use super::ask::Answers;
 use super::attend::Look;
+use super::budget::Budget;
 use super::certificate::Issued;
 use super::challenges::Challenges;
 use super::order::{Order, now};
@@ -52,6 +53,7 @@ pub(super) struct Inner {
     pub challenges: Arc<Challenges>,
     pub answers: Answers,
     pub pauses: Pauses,
+    pub budget: Budget,
     works: Mutex<Works>,
     /// Something may be due.
     pub changed: Notify,
@@ -80,6 +82,7 @@ impl Issuer {
                 challenges: Arc::default(),
                 answers: Answers::default(),
                 pauses: Pauses::default(),
+                budget: Budget::default(),
                 works: Mutex::default(),
                 changed: Notify::new(),
                 reads: Arc::new(Semaphore::new(MOST_READS)),

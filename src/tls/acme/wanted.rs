@@ -116,7 +116,7 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::certificate::tests::made;
     use super::super::issuer::Tallies;
     use super::super::order::tests::{ASK, Folder, built};
@@ -126,7 +126,7 @@ mod tests {
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn issuer() -> Issuer {
+    pub fn issuer() -> Issuer {
         let counter = |name: &str| IntCounter::new(name, name).unwrap();
         Issuer::new(Tallies {
             issued: counter("issued"),

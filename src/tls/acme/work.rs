@@ -52,14 +52,15 @@ impl Work {
     pub fn new(order: Arc<Order>, asked: Option<String>, now: u64) -> Work {
         Work {
             orders: vec![order],
-            asked,
             running: false,
             next: now,
-            fresh: true,
+            // Who comes for a name has changed nothing, and hurries nothing.
+            fresh: asked.is_none(),
             state: State::Waiting,
             failures: 0,
             trouble: None,
             looks: watch::Sender::new(0),
+            asked,
         }
     }
 

@@ -1,0 +1,64 @@
+//! What a look remembers of those before, and has the next ones remember.
+
+use super::ask;
+use super::attend::Look;
+use super::failure::Failure;
+use super::memory::Memory;
+use super::order::now;
+use super::status::State;
+use super::work::Report;
+use tokio::task::spawn_blocking;
+
+impl Look {
+    /// Takes note of an attempt that did not work.
+    pub(super) async fn failed(&self, failure: &Failure) -> Report {
+        let mut memory = self.remembered().await;
+        let now = now();
+        self.inner.tallies.failed.inc();
+        memory.failures.add(failure.why, now, rand::random());
+        memory.trouble = Some(failure.trouble(now));
+        memory.tried = self.order.policy.fingerprint();
+        self.remember(&memory).await;
+        self.given_up(Report {
+            state: State::Waiting,
+            next: memory.failures.next,
+            failures: memory.failures.count(),
+            trouble: memory.trouble,
+            over: false,
+        })
+    }
+
+    /// A name that was asked for and is not served is tried again when a client comes for it: those
+    /// who come until then do not wait.
+    pub(super) fn given_up(&self, report: Report) -> Report {
+        let (Some(name), Some(who)) = (&self.asked, &self.order.policy.on_demand) else {
+            return report;
+        };
+        if self.order.held.find(name).is_some() {
+            return report;
+        }
+        let now = now();
+        let holds = report.next.saturating_sub(now).min(ask::YES_HOLDS);
+        self.inner.answers.keep(who, name, false, now, holds);
+        Report {
+            over: true,
+            ..report
+        }
+    }
+
+    pub(super) async fn remembered(&self) -> Memory {
+        let (storage, settings) = (self.storage.clone(), self.order.policy.fingerprint());
+        spawn_blocking(move || Memory::read(&storage, &settings))
+            .await
+            .unwrap_or_default()
+    }
+
+    pub(super) async fn remember(&self, memory: &Memory) {
+        let (memory, storage) = (memory.clone(), self.storage.clone());
+        let path = self.storage.memory();
+        let written = spawn_blocking(move || memory.write(&storage)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(file = %path.display(), %error, "what is to be remembered cannot be written");
+        }
+    }
+}
