@@ -52,9 +52,6 @@ impl Look {
 
     /// Nobody needs it, or it is not allowed.
     pub(super) fn let_go(&self) -> Report {
-        if let Some(name) = &self.asked {
-            self.order.held.remove(name);
-        }
         Report {
             over: true,
             ..Report::good(u64::MAX)

@@ -255,8 +255,9 @@ impl Inner {
         let over = report.over;
         // Who waits for it is told by this, and by the end of it.
         work.take(report);
-        if !over {
-            works.all.insert(storage, work);
+        match over {
+            true => work.let_go(),
+            false => drop(works.all.insert(storage, work)),
         }
     }
 

@@ -67,20 +67,20 @@ impl Inner {
             return None;
         }
         let storage = Storage::of_asked(&order.storage, &order.policy.directory, name);
-        if let Some(work) = self.works().all.get(&storage) {
-            return Some(work.looks.subscribe());
+        if let Some(looks) = self.join(&storage, order) {
+            return Some(looks);
         }
         // What was refused a while ago is asked about first.
         let stored = match self.answers.was_refused(who, name) {
             true => None,
             false => self.good(&storage, name).await,
         };
+        // Another client may have come meanwhile.
+        if let Some(looks) = self.join(&storage, order) {
+            return Some(looks);
+        }
         let looks = {
             let (mut works, now) = (self.works(), now());
-            // Another client may have come meanwhile.
-            if let Some(work) = works.all.get(&storage) {
-                return Some(work.looks.subscribe());
-            }
             // What lies on disk was allowed once: only somebody who knows it can name it, and to ask
             // about it takes nothing from names that are new.
             if stored.is_none()
@@ -89,15 +89,24 @@ impl Inner {
             {
                 return None;
             }
-            let work = Work::new(order.clone(), Some(name.to_string()), now);
-            let looks = work.looks.subscribe();
-            works.all.insert(storage.clone(), work);
-            looks
+            let new = || Work::new(order.clone(), Some(name.to_string()), now);
+            let work = works.all.entry(storage.clone()).or_insert_with(new);
+            work.looks.subscribe()
         };
         if let Some(issued) = stored {
             self.serve(&storage, &issued);
         }
         self.changed.notify_one();
+        Some(looks)
+    }
+
+    /// Joins those who want a certificate that is looked after, also those of another site.
+    fn join(&self, storage: &Storage, order: &Arc<Order>) -> Option<watch::Receiver<u64>> {
+        let joined = self.works().join(storage, order, now());
+        let (looks, served) = joined?;
+        if let Some(issued) = served {
+            self.serve(storage, &issued);
+        }
         Some(looks)
     }
 
@@ -160,6 +169,24 @@ pub(super) mod tests {
             assert!(issuer.wanted(&order, name, PEER).await.is_some(), "{name}");
         }
         assert_eq!(issuer.inner.works().all.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn another_site_with_the_same_name_is_served_too() {
+        let folder = Folder::new();
+        let order = || built(&folder.0, ASK, &["*.a.example"]).unwrap();
+        let (issuer, one, other) = (issuer(), order(), order());
+        let name = "x.a.example";
+        put(&one, name);
+        assert!(issuer.wanted(&one, name, PEER).await.is_some());
+        assert!(issuer.wanted(&other, name, PEER).await.is_some());
+        let mut works = issuer.inner.works();
+        let work = works.all.values_mut().next().unwrap();
+        assert_eq!(work.orders.len(), 2);
+        // It goes for both.
+        work.let_go();
+        assert!(one.certificate(Some(name)).is_none());
+        assert!(other.certificate(Some(name)).is_none());
     }
 
     #[tokio::test]

@@ -26,6 +26,8 @@ pub struct Work {
     pub running: bool,
     /// When it is to be looked at: seconds since the Unix epoch.
     pub next: u64,
+    /// What came while somebody was at it: it is to be looked at again then.
+    pub again: Option<u64>,
     /// Whether it was not looked at since the configuration was read.
     pub fresh: bool,
     pub state: State,
@@ -54,6 +56,7 @@ impl Work {
             orders: vec![order],
             running: false,
             next: now,
+            again: None,
             // Who comes for a name has changed nothing, and hurries nothing.
             fresh: asked.is_none(),
             state: State::Waiting,
@@ -107,14 +110,33 @@ impl Work {
     /// Takes in what came of a look.
     pub fn take(&mut self, report: Report) {
         self.running = false;
-        self.fresh = false;
         self.state = report.state;
         self.next = report.next;
+        match self.again.take() {
+            // It was begun by settings of before.
+            Some(at) => self.next = self.next.min(at),
+            None => self.fresh = false,
+        }
         self.failures = report.failures;
         self.tell(report.trouble.as_ref());
         self.trouble = report.trouble;
         self.looks
             .send_modify(|looks| *looks = looks.wrapping_add(1));
+    }
+
+    /// Has it looked at soon: after what is being done about it now.
+    pub fn hurry(&mut self, now: u64) {
+        self.next = self.next.min(now);
+        if self.running {
+            self.again = Some(now);
+        }
+    }
+
+    /// Lets go of what was asked for, for all who want it.
+    pub fn let_go(&self) {
+        for (order, name) in self.orders.iter().zip(self.asked.iter().cycle()) {
+            order.held.remove(name);
+        }
     }
 
     /// Logs what is new of a trouble: the same one is told once.
@@ -164,6 +186,24 @@ impl Work {
 }
 
 impl Works {
+    /// Joins those who want a certificate that is looked after; `None`: nobody looks after it. Gives
+    /// what changes when there is news of it, and what there is to serve.
+    pub fn join(
+        &mut self,
+        storage: &Storage,
+        order: &Arc<Order>,
+        now: u64,
+    ) -> Option<(watch::Receiver<u64>, Option<Arc<Issued>>)> {
+        let work = self.all.get_mut(storage)?;
+        let served = work.served();
+        let mut orders = work.orders.iter();
+        if !orders.any(|own| Arc::ptr_eq(&own.held, &order.held)) {
+            work.orders.push(order.clone());
+            work.hurry(now);
+        }
+        Some((work.looks.subscribe(), served))
+    }
+
     /// Exchanges the orders. What goes on being wanted keeps its state; what was begun for it goes
     /// on. Gives what is no longer wanted.
     pub fn apply(&mut self, orders: &[Arc<Order>], now: u64) -> Vec<Storage> {
@@ -177,7 +217,7 @@ impl Works {
                 Some(mut work) => {
                     work.orders = vec![order.clone()];
                     work.fresh = true;
-                    work.next = work.next.min(now);
+                    work.hurry(now);
                     work
                 }
                 None => Work::new(order.clone(), None, now),
@@ -187,16 +227,18 @@ impl Works {
         // Names that were asked for stay as long as their place is there.
         let mut gone = Vec::new();
         for (storage, mut work) in before {
-            let place = work.orders.first().map(|order| order.held.clone());
-            let still = place
-                .and_then(|place| orders.iter().find(|order| Arc::ptr_eq(&order.held, &place)))
-                .filter(|order| work.asked.as_ref().is_some_and(|n| order.may_be_asked(n)));
-            match still {
-                Some(order) => {
-                    work.orders = vec![order.clone()];
+            let still = |own: &Arc<Order>| {
+                let name = work.asked.as_ref()?;
+                let mut same = orders.iter().filter(|o| Arc::ptr_eq(&o.held, &own.held));
+                same.find(|order| order.may_be_asked(name)).cloned()
+            };
+            let still: Vec<Arc<Order>> = work.orders.iter().filter_map(still).collect();
+            match still.is_empty() {
+                true => gone.push(storage),
+                false => {
+                    work.orders = still;
                     self.all.insert(storage, work);
                 }
-                None => gone.push(storage),
             }
         }
         // One of several sites may have been given a certificate that the others lack.

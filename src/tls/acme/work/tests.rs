@@ -101,3 +101,47 @@ fn who_waits_is_woken() {
     drop(work);
     assert!(looks.has_changed().is_err());
 }
+
+#[test]
+fn settings_that_were_mended_during_an_attempt_are_tried_after_it() {
+    let folder = Folder::new();
+    let order = || built(&folder.0, "", &["a.example"]).unwrap();
+    let mut works = Works::default();
+    let first = order();
+    works.apply(std::slice::from_ref(&first), NOW);
+    works.all.get_mut(&first.id).unwrap().running = true;
+    works.apply(&[order()], NOW + 5);
+    let work = works.all.get_mut(&first.id).unwrap();
+    work.take(report(State::Waiting, NOW + 500));
+    assert_eq!((work.next, work.fresh), (NOW + 5, true));
+    // Once.
+    work.running = true;
+    work.take(report(State::Waiting, NOW + 500));
+    assert_eq!((work.next, work.fresh), (NOW + 500, false));
+}
+
+#[test]
+fn who_comes_later_is_one_of_those_who_want_it() {
+    let folder = Folder::new();
+    let order = || built(&folder.0, ASK, &["*.a.example"]).unwrap();
+    let (one, other, name) = (order(), order(), "x.a.example");
+    let storage = Storage::of_asked(&folder.0, &one.policy.directory, name);
+    let mut works = Works::default();
+    assert!(works.join(&storage, &one, NOW).is_none());
+    let mut work = Work::new(one.clone(), Some(name.to_string()), NOW);
+    work.running = true;
+    works.all.insert(storage.clone(), work);
+    for _ in 0..2 {
+        assert!(works.join(&storage, &one, NOW).unwrap().1.is_none());
+        works.join(&storage, &other, NOW + 1).unwrap();
+    }
+    let work = works.all.get_mut(&storage).unwrap();
+    assert_eq!(work.orders.len(), 2);
+    work.serve(&issued(&[name], NOW + 100), NOW);
+    assert!(other.certificate(Some(name)).is_some());
+    work.take(report(State::Waiting, NOW + 500));
+    assert_eq!((work.next, work.fresh), (NOW + 1, false));
+    // A reload takes one of the sites away.
+    assert!(works.apply(&[other], NOW).is_empty());
+    assert_eq!(works.all.get(&storage).unwrap().orders.len(), 1);
+}
