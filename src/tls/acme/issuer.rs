@@ -5,8 +5,10 @@ use super::attend::Look;
 use super::budget::Budget;
 use super::certificate::Issued;
 use super::challenges::Challenges;
+use super::memory::Memory;
 use super::order::{Order, now};
 use super::pauses::Pauses;
+use super::plan;
 use super::shared::Shared;
 use super::status::{OrderStatus, State, Trouble};
 use super::storage::Storage;
@@ -61,6 +63,8 @@ pub(super) struct Inner {
     pub reads: Arc<Semaphore>,
     /// Where other edges' answers to the CA are.
     shared: ArcSwap<Vec<Arc<Shared>>>,
+    /// What is remembered and could not be written, by the files of the certificate.
+    unwritten: Mutex<HashMap<Storage, Memory>>,
     /// What is to be broken off.
     unwanted: Mutex<Vec<Storage>>,
 }
@@ -68,6 +72,8 @@ pub(super) struct Inner {
 /// What is on its way.
 #[derive(Default)]
 struct Running {
+    /// What the clock was when it was looked at last.
+    clock: u64,
     tasks: JoinSet<Report>,
     by_task: HashMap<Id, (Storage, bool)>,
     handles: HashMap<Storage, AbortHandle>,
@@ -87,6 +93,7 @@ impl Issuer {
                 changed: Notify::new(),
                 reads: Arc::new(Semaphore::new(MOST_READS)),
                 shared: ArcSwap::default(),
+                unwritten: Mutex::default(),
                 unwanted: Mutex::default(),
             }),
         }
@@ -192,6 +199,11 @@ impl Inner {
         let now = now();
         let mut wait = LOOK_EVERY;
         let mut works = self.works();
+        if now.saturating_add(plan::SKEW) < std::mem::replace(&mut running.clock, now) {
+            // It was ahead, and all that is to come was reckoned by it.
+            works.all.values_mut().for_each(|work| work.hurry(now));
+            self.pauses.set_back();
+        }
         let asked = running.by_task.values().filter(|(_, asked)| *asked).count();
         let mut room = [
             MOST.saturating_sub(running.by_task.len().saturating_sub(asked)),
@@ -259,6 +271,10 @@ impl Inner {
             true => work.let_go(),
             false => drop(works.all.insert(storage, work)),
         }
+    }
+
+    pub fn unwritten(&self) -> MutexGuard<'_, HashMap<Storage, Memory>> {
+        locked(&self.unwritten)
     }
 
     pub fn works(&self) -> MutexGuard<'_, Works> {

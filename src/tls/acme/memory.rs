@@ -22,6 +22,8 @@ pub struct Memory {
     pub window: Option<Window>,
     /// When the certificate was ordered: seconds since the Unix epoch; 0: not known.
     pub issued: u64,
+    /// When this was noted: seconds since the Unix epoch; 0: not known.
+    pub noted: u64,
 }
 
 /// When a CA wants a certificate renewed (RFC 9773).
@@ -38,17 +40,32 @@ pub struct Window {
 }
 
 impl Memory {
-    /// Reads what is remembered. What cannot be read is forgotten: it is only a memory. `settings`:
-    /// by what the next attempt is made.
-    pub fn read(storage: &Storage, settings: &str) -> Memory {
+    /// Reads what is remembered. What cannot be read is forgotten: it is only a memory.
+    pub fn read(storage: &Storage) -> Memory {
         let text = storage::read(&storage.memory()).ok().flatten();
         let parsed = text.and_then(|text| serde_json::from_slice(&text).ok());
-        let mut memory: Memory = parsed.unwrap_or_default();
-        if memory.tried != settings && !memory.failures.limited {
-            memory.failures = Failures::default();
-            memory.trouble = None;
+        parsed.unwrap_or_default()
+    }
+
+    /// What counts of it now. `settings`: by what the next attempt is made. What was noted by a clock
+    /// that was ahead does not count.
+    pub fn at(mut self, settings: &str, now: u64) -> Memory {
+        let ahead = now.saturating_add(plan::SKEW);
+        self.failures = self.failures.at(now);
+        if self.tried != settings && !self.failures.limited {
+            self.failures = Failures::default();
+            self.trouble = None;
         }
-        memory
+        if self.issued > ahead {
+            self.issued = 0;
+        }
+        if self.noted > ahead {
+            self.noted = 0;
+        }
+        if let Some(window) = &mut self.window {
+            window.again = window.again.min(plan::window_again(now, u64::MAX));
+        }
+        self
     }
 
     /// Writes it; what there is nothing of has no file.
@@ -56,7 +73,11 @@ impl Memory {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, storage: &Storage) -> io::Result<()> {
-        if *self == Memory::default() {
+        let nothing = Memory {
+            noted: self.noted,
+            ..Memory::default()
+        };
+        if *self == nothing {
             return storage::remove(&storage.memory());
         }
         storage::write(&storage.memory(), &serde_json::to_vec(self)?)
@@ -173,6 +194,24 @@ mod tests {
         // A window that is none: as if nothing had been said.
         memory.keep_window(&one, (20, 10), 600, 1_300, 0.9);
         assert_eq!(memory.renewal(&one, 0.0), 6_000);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_is_forgotten() {
+        let (now, ahead) = (1_000_000, 90_000_000);
+        let facts = facts("1");
+        let mut memory = Memory {
+            issued: ahead,
+            noted: ahead,
+            tried: "so".to_string(),
+            ..Memory::default()
+        };
+        memory.failures.add(plan::Why::Refused, ahead, 0.0);
+        memory.keep_no_window(&facts, ahead);
+        let seen = memory.at("so", now);
+        assert_eq!((seen.issued, seen.noted), (0, 0));
+        assert_eq!(seen.failures, Failures::default());
+        assert_eq!(seen.window_due(&facts), Some(now + 24 * 60 * 60));
     }
 
     #[test]

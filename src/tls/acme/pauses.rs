@@ -68,6 +68,11 @@ impl Pauses {
         self.all().retain(|_, (failures, _)| failures.limited);
     }
 
+    /// The clock was ahead: nothing of it holds.
+    pub fn set_back(&self) {
+        self.all().clear();
+    }
+
     fn all(&self) -> MutexGuard<'_, HashMap<String, (Failures, Trouble)>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }

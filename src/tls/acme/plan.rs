@@ -27,6 +27,9 @@ const WINDOW_SELDOM: u64 = DAY;
 /// When the CA could not tell its window (RFC 9773 section 4.3.3: 6 hours).
 pub const WINDOW_AFTER_ERROR: u64 = 6 * HOUR;
 
+/// Clocks of edges that share a storage may differ by so much.
+pub const SKEW: u64 = 5 * MINUTE;
+
 /// Why something did not work, as far as it matters for when to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
@@ -109,6 +112,22 @@ impl Failures {
         if let Why::Limited(until) = why {
             self.limited = true;
             self.next = until.clamp(self.next, now.saturating_add(LONGEST_LIMIT).max(self.next));
+        }
+    }
+
+    /// The same as the clock has it now: what is said to be of later than now was noted by a clock
+    /// that was ahead, and counts for nothing.
+    pub fn at(self, now: u64) -> Failures {
+        if self.last > now.saturating_add(SKEW) {
+            return Failures::default();
+        }
+        let longest = match self.limited {
+            true => LONGEST_LIMIT,
+            false => LONGEST + LONGEST / 4,
+        };
+        Failures {
+            next: self.next.min(self.last.saturating_add(longest)),
+            ..self
         }
     }
 
@@ -228,6 +247,20 @@ mod tests {
         assert_eq!(limited(5_000), 5_000);
         assert_eq!(limited(0), 1_060);
         assert_eq!(limited(u64::MAX), 1_000 + 7 * DAY);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_does_not_hold_anything_up() {
+        let mut failures = Failures::default();
+        failures.add(Why::Refused, 9_000 * DAY, 0.0);
+        assert_eq!(failures.at(8_000 * DAY), Failures::default());
+        assert_eq!(failures.at(9_000 * DAY), failures);
+        // A little: another edge's clock.
+        assert_eq!(failures.at(9_000 * DAY - SKEW), failures);
+        failures.next = u64::MAX;
+        assert_eq!(failures.at(9_000 * DAY).next, 9_000 * DAY + LONGEST * 5 / 4);
+        failures.add(Why::Limited(u64::MAX), 9_000 * DAY, 0.0);
+        assert_eq!(failures.at(9_001 * DAY), failures);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use super::status::State;
 use super::work::Report;
 use tokio::task::spawn_blocking;
 
+/// So many memories are kept of those that could not be written.
+const MOST_UNWRITTEN: usize = 10_000;
+
 impl Look {
     /// Takes note of an attempt that did not work.
     pub(super) async fn failed(&self, failure: &Failure) -> Report {
@@ -48,17 +51,30 @@ impl Look {
 
     pub(super) async fn remembered(&self) -> Memory {
         let (storage, settings) = (self.storage.clone(), self.order.policy.fingerprint());
-        spawn_blocking(move || Memory::read(&storage, &settings))
-            .await
-            .unwrap_or_default()
+        let read = spawn_blocking(move || Memory::read(&storage)).await;
+        let disk = read.unwrap_or_default().at(&settings, now());
+        // Another process may have been able to write meanwhile.
+        let own = self.inner.unwritten().get(&self.storage).cloned();
+        let own = own.map(|own| own.at(&settings, now()));
+        own.filter(|own| own.noted >= disk.noted).unwrap_or(disk)
     }
 
     pub(super) async fn remember(&self, memory: &Memory) {
-        let (memory, storage) = (memory.clone(), self.storage.clone());
+        let mut memory = memory.clone();
+        memory.noted = now();
+        let (kept, storage) = (memory.clone(), self.storage.clone());
         let path = self.storage.memory();
         let written = spawn_blocking(move || memory.write(&storage)).await;
+        let mut unwritten = self.inner.unwritten();
         if let Ok(Err(error)) = written {
             tracing::warn!(file = %path.display(), %error, "what is to be remembered cannot be written");
+            // Else its CA would be asked again each time.
+            if unwritten.len() >= MOST_UNWRITTEN {
+                unwritten.clear();
+            }
+            unwritten.insert(self.storage.clone(), kept);
+        } else {
+            unwritten.remove(&self.storage);
         }
     }
 }

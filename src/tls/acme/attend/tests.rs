@@ -81,3 +81,28 @@ fn orders_for_names_that_clients_come_for_have_a_bound_and_renewals_have_none() 
     };
     assert!(own.too_many(None).is_none());
 }
+
+#[tokio::test]
+async fn what_cannot_be_written_is_remembered_all_the_same() {
+    let folder = Folder::new();
+    let look = look(&folder);
+    // A folder in the place of the file.
+    std::fs::create_dir_all(look.storage.memory()).unwrap();
+    let refused = Failure::new(Why::Refused, "no");
+    let next = look.failed(&refused).await.next;
+    assert!(next > now());
+    let memory = look.remembered().await;
+    assert_eq!((memory.failures.next, memory.failures.count()), (next, 1));
+    assert!(look.later(&memory).is_some());
+    // It counts with what another process could write; the later holds.
+    std::fs::remove_dir(look.storage.memory()).unwrap();
+    let other = Memory {
+        noted: now() + 60,
+        ..Memory::default()
+    };
+    let other = Memory { issued: 1, ..other };
+    other.write(&look.storage).unwrap();
+    assert_eq!(look.remembered().await, other);
+    assert_eq!(look.failed(&refused).await.failures, 1);
+    assert!(look.inner.unwritten().is_empty());
+}
