@@ -18,7 +18,16 @@ impl Look {
             Some(false) => return Some(self.let_go()),
             None => {}
         }
-        let error = match ask(who, name).await {
+        let said = ask(who, name).await.and_then(|status| {
+            if answers.is_news(who, status) {
+                tracing::warn!(
+                    ask = %who.ask, status = status.as_u16(), name,
+                    "an unexpected answer of the application: 200 allows a name, 403 and 404 refuse it"
+                );
+            }
+            ask::meaning(status)
+        });
+        let error = match said {
             Ok(true) => {
                 answers.keep(who, name, true, now(), ask::YES_HOLDS);
                 return None;

@@ -3,7 +3,7 @@
 use super::client;
 use super::policy::OnDemand;
 use http::{StatusCode, Uri};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,6 +34,8 @@ pub struct Answers {
 struct State {
     /// By who was asked and the name: the answer, and until when it holds.
     known: HashMap<(Uri, String), (bool, u64)>,
+    /// Whose answers were told to be strange.
+    told: HashSet<Uri>,
     minute: u64,
     asked: u32,
     /// Of these, by client. Not more of them than were asked about.
@@ -46,6 +48,13 @@ impl Answers {
         let key = (who.ask.clone(), name.to_string());
         let (allowed, until) = *self.state().known.get(&key)?;
         (now < until).then_some(allowed)
+    }
+
+    /// Whether it is to be told that an answer is none of those that are expected: once for each
+    /// who is asked.
+    pub fn is_news(&self, who: &OnDemand, status: StatusCode) -> bool {
+        let expected = [StatusCode::OK, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
+        !expected.contains(&status) && self.state().told.insert(who.ask.clone())
     }
 
     /// Whether the last word on a name was a no, though it may not hold any more.
@@ -107,14 +116,25 @@ fn household(client: IpAddr) -> IpAddr {
     }
 }
 
-/// Asks. Any answer but 200 is a no.
+/// Asks. Gives what was answered, of which [`meaning`] tells more.
 ///
 /// # Errors
 /// There was no answer.
-pub async fn ask(who: &OnDemand, name: &str) -> io::Result<bool> {
+pub async fn ask(who: &OnDemand, name: &str) -> io::Result<StatusCode> {
     let uri = question(&who.ask, name)?;
     let status = tokio::time::timeout(PATIENCE, client::status_of(&uri)).await;
-    Ok(status.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? == StatusCode::OK)
+    status.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// Whether an answer is a yes.
+///
+/// # Errors
+/// It is neither yes nor no: the application is broken, or something else answers in its place.
+pub fn meaning(status: StatusCode) -> io::Result<bool> {
+    match status.is_server_error() || status.is_redirection() {
+        true => Err(io::Error::other(format!("it answered {status}"))),
+        false => Ok(status == StatusCode::OK),
+    }
 }
 
 /// The URL with `domain=NAME`. A name has no character that would have to be encoded.
@@ -182,6 +202,27 @@ mod tests {
         assert!(answers.admit([0x2001, 0xdb8, 0, 1, 0, 0, 0, 1].into(), 60));
         assert!(answers.admit([192, 0, 2, 1].into(), 60));
         assert!(answers.admit(one(1), 120));
+    }
+
+    #[test]
+    fn an_application_that_is_broken_says_neither_yes_nor_no() {
+        for (status, meant) in [
+            (200, Some(true)),
+            (204, Some(false)),
+            (403, Some(false)),
+            (404, Some(false)),
+            (302, None),
+            (500, None),
+            (503, None),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(meaning(status).ok(), meant, "{status}");
+        }
+        let answers = Answers::default();
+        let news = |status| answers.is_news(&who(), status);
+        assert!(!news(StatusCode::OK) && !news(StatusCode::NOT_FOUND));
+        assert!(news(StatusCode::UNAUTHORIZED));
+        assert!(!news(StatusCode::BAD_GATEWAY));
     }
 
     #[test]
