@@ -15,6 +15,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub const ALPN: &[u8] = b"acme-tls/1";
 /// RFC 8555 section 8.1: at least 128 bits in base64url; CAs take up to 43 letters.
 const LONGEST_TOKEN: usize = 128;
+/// SHA-256 in base64url (RFC 7638).
+const THUMBPRINT: usize = 43;
 
 /// A question that a CA is going to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +88,7 @@ impl Challenges {
 
     /// What is answered to who asks for this token; `shared`: where other edges' answers are.
     pub async fn http(&self, token: &str, shared: &[Arc<Shared>]) -> Option<String> {
-        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        if token.is_empty() || token.len() > LONGEST_TOKEN || !token.bytes().all(letter) {
+        if !is_token(token) {
             return None;
         }
         let own = {
@@ -154,11 +155,32 @@ impl Drop for Published {
 
 async fn elsewhere(kind: Kind, name: &str, shared: &[Arc<Shared>]) -> Option<String> {
     for shared in shared {
-        if let Ok(Some(answer)) = shared.answer(kind.word(), name).await {
+        if let Ok(Some(answer)) = shared.answer(kind.word(), name).await
+            && is_authorisation(kind, name, &answer)
+        {
             return Some(answer);
         }
     }
     None
+}
+
+/// Whether it is a key authorisation (RFC 8555 section 8.1) for what is asked for: a token, a dot and
+/// the thumbprint of an account's key. Whose account is not known: each edge may have its own.
+fn is_authorisation(kind: Kind, name: &str, answer: &str) -> bool {
+    let Some((token, thumbprint)) = answer.split_once('.') else {
+        return false;
+    };
+    let asked = match kind {
+        Kind::Http => token == name,
+        Kind::TlsAlpn => is_token(token),
+    };
+    asked && thumbprint.len() == THUMBPRINT && is_token(thumbprint)
+}
+
+/// Whether it is base64url, and no longer than a token.
+fn is_token(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    (1..=LONGEST_TOKEN).contains(&text.len()) && text.bytes().all(letter)
 }
 
 /// A certificate for this name alone, with the hash of the key authorisation in it (RFC 8737
@@ -207,6 +229,33 @@ mod tests {
         drop((http, alpn));
         assert!(all.http("token_-1", &[]).await.is_none());
         assert!(all.tls_alpn("a.example", &[]).await.is_none());
+    }
+
+    #[test]
+    fn what_other_edges_answer_is_a_key_authorisation_or_nothing() {
+        let print = "x".repeat(THUMBPRINT);
+        let is = |kind, name, answer: &str| is_authorisation(kind, name, answer);
+        let sound = format!("token.{print}");
+        assert!(is(Kind::Http, "token", &sound));
+        assert!(is(Kind::TlsAlpn, "a.example", &sound));
+        assert!(!is(Kind::Http, "other", &sound));
+        let long = "x".repeat(LONGEST_TOKEN + 1);
+        for wrong in [
+            "",
+            "token",
+            "token.",
+            "<script>",
+            &print,
+            &format!(".{print}"),
+            &format!("token.{print}x"),
+            &format!("token.{print}\n"),
+            &format!("to ken.{print}"),
+            &format!("token.{}", "<".repeat(THUMBPRINT)),
+            &format!("{long}.{print}"),
+        ] {
+            assert!(!is(Kind::Http, "token", wrong), "{wrong}");
+            assert!(!is(Kind::TlsAlpn, "a.example", wrong), "{wrong}");
+        }
     }
 
     #[test]
