@@ -195,6 +195,14 @@ fn names(request: &OrderRequest<'_>, errors: &mut Diagnostics) -> Vec<String> {
                 .help("give the site `hosts`, or allow names as they are asked for: on_demand = { ask = \"http://...\" }"),
         );
     }
+    let mut patterns = request.names.iter().map(|(pattern, _)| pattern);
+    if on_demand && !request.names.is_empty() && !patterns.any(|own| own.starts_with("*.")) {
+        errors.push(
+            Diagnostic::new(request.place, format!("site \"{}\" has `on_demand`, but no wildcard in `hosts`", request.site))
+                .label("there is no name that clients could ask for")
+                .help("add one such as \"*.example.org\" to `hosts`, or leave `hosts` out, or `on_demand`"),
+        );
+    }
     let mut names: Vec<String> = Vec::new();
     for (pattern, place) in request.names {
         let name = pattern.to_ascii_lowercase();

@@ -50,7 +50,8 @@ impl Policy {
         let external = settings.eab.as_ref().map(|eab| external(eab, errors));
         let file = settings.ca.as_ref();
         let roots = file.map(|ca| roots(ca, errors));
-        let on_demand = settings.on_demand.as_ref().map(|own| ask(&own.ask, errors));
+        let on_demand = settings.on_demand.as_ref().filter(|own| own.sound);
+        let on_demand = on_demand.map(|own| ask(&own.ask, errors));
         if errors.found() != before || !settings.sound {
             return None;
         }
@@ -148,7 +149,11 @@ fn external(eab: &EabSettings, errors: &mut Diagnostics) -> Option<(String, Vec<
         Ok(key) if key.len() >= SHORTEST_KEY => Some((kid.value.text.clone(), key)),
         _ => {
             // Never with what is written there.
-            let what = "`hmac_key` is no key in base64url";
+            let mut what = "`hmac_key` is no key in base64url".to_string();
+            // Which one, as the line that it stands in is not shown.
+            if !kid.value.is_secret() {
+                what.push_str(&format!(": that of the account {:?}", kid.value.text));
+            }
             errors.push(
                 match eab.hmac_key.value.is_secret() {
                     true => Diagnostic::new(eab.hmac_key.place, what),

@@ -23,7 +23,7 @@ table! {
         /// Certificates (PEM) by which the CA's directory itself is trusted, for a private CA.
         /// Absent: those that the system trusts.
         ca: Option<At<FilePath>> = None,
-        /// Certificates for names that are asked for, not only for those in `hosts`.
+        /// Certificates for names that clients ask for and that `hosts` has by a wildcard.
         on_demand: Option<OnDemandSettings> = None,
     }
 }
@@ -40,12 +40,14 @@ table! {
 }
 
 table! {
-    /// Certificates for names that clients ask for. A name must match the site's `hosts`, and the
-    /// application must allow it.
+    /// Certificates for names that clients ask for. A name must match a wildcard in the site's `hosts`,
+    /// such as `"*.example.org"`, unless the site has no `hosts`: then any name will do. The application
+    /// must allow it.
     pub struct OnDemandSettings {
         /// Where the application is asked: `"http://127.0.0.1:8000/tls-ask"`, which is sent
         /// `GET /tls-ask?domain=NAME`. Status 200 allows a certificate for the name, any other
-        /// refuses it.
+        /// refuses it. While there is no answer, or one of 3xx or 5xx, names that were allowed are
+        /// served on and new ones wait.
         ask: At<Text>,
     }
 }

@@ -115,16 +115,22 @@ fn what_cannot_be_ordered_is_told_where_it_stands() {
         ("ca = \"nowhere.pem\"", &["a"], "no file ./nowhere.pem"),
         (
             "on_demand = { ask = \"https://a/\" }",
-            &["a"],
+            &["*.a"],
             "http://127.0.0.1:8000/tls-ask",
         ),
-        ("on_demand = {}", &["a"], "missing key `ask`"),
+        (ASK, &["a", "b"], "no wildcard in `hosts`"),
+        ("on_demand = {}", &["*.a"], "missing key `ask`"),
         ("dierctory = \"x\"", &["a"], "did you mean `directory`?"),
     ] {
         let error = built(&folder.0, acme, names).unwrap_err();
         assert!(error.contains(told), "{told}: {error}");
         assert!(!error.contains("sesame"), "{error}");
     }
+    // Once.
+    let error = built(&folder.0, "on_demand = {}", &["*.a"]).unwrap_err();
+    assert!(error.contains("1 error in"), "{error}");
+    let error = built(&folder.0, key, &["a"]).unwrap_err();
+    assert!(error.contains("account \"k\""), "{error}");
     let many: Vec<String> = (0..101).map(|n| format!("{n}.example")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let error = built(&folder.0, "", &many).unwrap_err();
@@ -150,7 +156,6 @@ fn only_names_of_the_site_are_asked_about() {
         assert_eq!(asked(some, name), may, "{name}");
     }
     assert!(asked(&[], "any.example") && !asked(&[], "10.0.0.1"));
-    assert!(!asked(&["shop.example"], "other.example"));
     assert!(!built(&folder.0, "", &["a"]).unwrap().may_be_asked("b"));
 }
 
