@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::policy::Policy;
 use super::storage;
 use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -25,29 +26,49 @@ pub async fn open(root: &Path, policy: &Policy, client: &Client) -> Result<Accou
         return restore(kept, policy, client).await;
     }
     // Of several that come here at the same time, in this process or in others, one makes it.
-    let _lock = loop {
-        let beside = path.with_extension("lock");
-        let locked = blocking(move || storage::lock(&beside)).await?;
-        match locked {
-            Some(lock) => break lock,
-            None => sleep(LOOK_EVERY).await,
-        }
-    };
+    let _lock = lock(&path).await?;
     if let Some(kept) = read(&path).await? {
         return restore(kept, policy, client).await;
     }
     create(&path, policy, client).await
 }
 
-/// Puts an account away that the CA does not know any more: the next one is new.
-pub async fn forget(root: &Path, policy: &Policy) {
+/// Puts an account away that the CA does not know any more: the next one is new. `refused`: its URL.
+pub async fn forget(root: &Path, policy: &Policy, refused: &str) -> Result<(), Failure> {
     let path = path(root, policy);
-    let moved = spawn_blocking(move || storage::set_aside(&path)).await;
-    if let Ok(Ok(aside)) = moved {
+    let _lock = lock(&path).await?;
+    let (from, refused) = (path.clone(), refused.to_string());
+    let aside = blocking(move || {
+        let kept = storage::read(&from)?;
+        let kept = kept.and_then(|text| serde_json::from_slice::<Named>(&text).ok());
+        // Somebody else may have made the new one already.
+        let same = kept.is_some_and(|kept| kept.id == refused);
+        same.then(|| storage::set_aside(&from)).transpose()
+    });
+    if let Some(aside) = aside.await? {
         tracing::warn!(
             directory = policy.directory, kept = %aside.display(),
             "the CA does not know its account any more: a new one is made"
         );
+    }
+    Ok(())
+}
+
+/// What an account's file has of which account it is.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+/// Waits for the lock of an account.
+async fn lock(path: &Path) -> Result<storage::Lock, Failure> {
+    loop {
+        let beside = path.with_extension("lock");
+        let locked = blocking(move || storage::lock(&beside)).await?;
+        match locked {
+            Some(lock) => return Ok(lock),
+            None => sleep(LOOK_EVERY).await,
+        }
     }
 }
 
@@ -129,4 +150,24 @@ async fn blocking<T: Send + 'static>(
         .await
         .unwrap_or_else(|error| Err(std::io::Error::other(error)));
     done.map_err(|error| Failure::storage(&error, "the storage of accounts cannot be used"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::order::tests::{Folder, built};
+    use super::*;
+
+    #[tokio::test]
+    async fn the_account_that_another_has_made_meanwhile_stays() {
+        let folder = Folder::new();
+        let policy = built(&folder.0, "", &["a.example"]).unwrap().policy.clone();
+        let file = path(&folder.0, &policy);
+        // There is none.
+        forget(&folder.0, &policy, "https://ca/1").await.unwrap();
+        storage::write(&file, br#"{"id":"https://ca/2","key_pkcs8":""}"#).unwrap();
+        forget(&folder.0, &policy, "https://ca/1").await.unwrap();
+        assert!(file.exists());
+        forget(&folder.0, &policy, "https://ca/2").await.unwrap();
+        assert!(!file.exists());
+    }
 }

@@ -105,10 +105,15 @@ impl Look {
             result = work => result,
             () = lost => Err(Failure::new(Why::Away, "the lock in Redis was lost: another edge may order")),
         };
+        // Noted before the next one may look.
+        let result = match result {
+            Ok(report) => report,
+            Err(failure) => self.failed(&failure).await,
+        };
         if let Some(held) = shared {
             held.release().await;
         }
-        result
+        Ok(result)
     }
 
     async fn issue(

@@ -84,7 +84,7 @@ impl Task {
         }) = &order
             && problem == "accountDoesNotExist"
         {
-            account::forget(&self.root, &self.policy).await;
+            account::forget(&self.root, &self.policy, account.id()).await?;
             account = account::open(&self.root, &self.policy, &client).await?;
             order = self.begin(&account, &client).await;
         }

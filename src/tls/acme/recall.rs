@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::memory::Memory;
 use super::order::now;
 use super::status::State;
+use super::storage::Lock;
 use super::work::Report;
 use tokio::task::spawn_blocking;
 
@@ -15,6 +16,8 @@ const MOST_UNWRITTEN: usize = 10_000;
 impl Look {
     /// Takes note of an attempt that did not work.
     pub(super) async fn failed(&self, failure: &Failure) -> Report {
+        // Unless it is held already, for the order that failed.
+        let _lock = self.try_lock().await;
         let mut memory = self.remembered().await;
         let now = now();
         self.inner.tallies.failed.inc();
@@ -29,6 +32,24 @@ impl Look {
             trouble: memory.trouble,
             over: false,
         })
+    }
+
+    /// Changes what is remembered, also on disk: there only when nobody else is at it, who may have
+    /// noted a failure meanwhile.
+    pub(super) async fn change(&self, memory: &mut Memory, change: impl Fn(&mut Memory)) {
+        change(memory);
+        if let Some(_lock) = self.try_lock().await {
+            let mut latest = self.remembered().await;
+            change(&mut latest);
+            self.remember(&latest).await;
+            *memory = latest;
+        }
+    }
+
+    async fn try_lock(&self) -> Option<Lock> {
+        let storage = self.storage.clone();
+        let lock = spawn_blocking(move || storage.lock()).await;
+        lock.ok()?.ok()?
     }
 
     /// A name that was asked for and is not served is tried again when a client comes for it: those

@@ -103,7 +103,10 @@ impl Inner {
     /// Joins those who want a certificate that is looked after, also those of another site.
     fn join(&self, storage: &Storage, order: &Arc<Order>) -> Option<watch::Receiver<u64>> {
         let joined = self.works().join(storage, order, now());
-        let (looks, served) = joined?;
+        let (looks, served, is_new) = joined?;
+        if is_new {
+            self.changed.notify_one();
+        }
         if let Some(issued) = served {
             self.serve(storage, &issued);
         }

@@ -36,19 +36,22 @@ impl Look {
                 .ok()?;
             account.renewal_info(id).await.ok()
         });
-        match window.await.ok().flatten() {
-            Some((info, again)) => {
-                let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
-                let window = &info.suggested_window;
-                let suggested = (
-                    seconds(window.start.unix_timestamp()),
-                    seconds(window.end.unix_timestamp()),
-                );
-                let chance = rand::random();
-                memory.keep_window(&issued.facts, suggested, again.as_secs(), now(), chance);
-            }
-            None => memory.keep_no_window(&issued.facts, now()),
-        }
-        self.remember(memory).await;
+        let facts = &issued.facts;
+        let Some((info, again)) = window.await.ok().flatten() else {
+            let at = now();
+            let none = |memory: &mut Memory| memory.keep_no_window(facts, at);
+            return self.change(memory, none).await;
+        };
+        let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
+        let window = &info.suggested_window;
+        let suggested = (
+            seconds(window.start.unix_timestamp()),
+            seconds(window.end.unix_timestamp()),
+        );
+        let (at, chance) = (now(), rand::random());
+        let keep = |memory: &mut Memory| {
+            memory.keep_window(facts, suggested, again.as_secs(), at, chance);
+        };
+        self.change(memory, keep).await;
     }
 }

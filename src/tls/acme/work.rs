@@ -187,21 +187,23 @@ impl Work {
 
 impl Works {
     /// Joins those who want a certificate that is looked after; `None`: nobody looks after it. Gives
-    /// what changes when there is news of it, and what there is to serve.
+    /// what changes when there is news of it, and what there is to serve,
+    /// and whether the order is a new one.
     pub fn join(
         &mut self,
         storage: &Storage,
         order: &Arc<Order>,
         now: u64,
-    ) -> Option<(watch::Receiver<u64>, Option<Arc<Issued>>)> {
+    ) -> Option<(watch::Receiver<u64>, Option<Arc<Issued>>, bool)> {
         let work = self.all.get_mut(storage)?;
         let served = work.served();
         let mut orders = work.orders.iter();
-        if !orders.any(|own| Arc::ptr_eq(&own.held, &order.held)) {
+        let is_new = !orders.any(|own| Arc::ptr_eq(&own.held, &order.held));
+        if is_new {
             work.orders.push(order.clone());
             work.hurry(now);
         }
-        Some((work.looks.subscribe(), served))
+        Some((work.looks.subscribe(), served, is_new))
     }
 
     /// Exchanges the orders. What goes on being wanted keeps its state; what was begun for it goes

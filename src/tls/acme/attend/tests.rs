@@ -106,3 +106,20 @@ async fn what_cannot_be_written_is_remembered_all_the_same() {
     assert_eq!(look.failed(&refused).await.failures, 1);
     assert!(look.inner.unwritten().is_empty());
 }
+
+#[tokio::test]
+async fn a_change_does_not_undo_what_others_noted() {
+    let folder = Folder::new();
+    let look = look(&folder);
+    let mut memory = look.remembered().await;
+    // Another process is at it, and fails.
+    let lock = look.storage.lock().unwrap();
+    let window = |memory: &mut Memory| memory.keep_no_window(&issued(now() + 900).facts, 5);
+    look.change(&mut memory, window).await;
+    assert!(memory.window.is_some() && look.remembered().await.window.is_none());
+    look.failed(&Failure::new(Why::Refused, "no")).await;
+    drop(lock);
+    look.change(&mut memory, window).await;
+    assert_eq!(memory, look.remembered().await);
+    assert!(memory.window.is_some() && memory.failures.count() == 1);
+}
