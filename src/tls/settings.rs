@@ -27,7 +27,6 @@ table! {
 table! {
     /// What edges tell each other about TLS: secrets of tickets (unless `ticket_keys` is given), which
     /// of them speaks to an ACME authority, and answers to its challenges.
-    ///
     /// Nobody else may get at it: who can write there can have certificates for the sites' names made,
     /// and who can read there can read the traffic of clients that came back with a ticket.
     pub struct TlsRedisSettings {

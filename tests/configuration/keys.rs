@@ -313,7 +313,7 @@ path = "/*"
 respond = {}
 [[site]]
 name = "ordered"
-hosts = ["b.example"]
+hosts = ["b.example", "*.b.example"]
 listen = [{ address = "127.0.0.4:0", tls = true }]
 [site.tls]
 acme = { email = "ops@b.example", directory = "https://ca.example/directory", challenge = "tls-alpn-01", eab = { kid = "k", hmac_key = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0" }, ca = "cert.pem", on_demand = { ask = "http://127.0.0.1:8000/tls-ask" } }

@@ -160,11 +160,11 @@ impl Look {
         let until = super::status::rfc3339(issued.facts.not_after).unwrap_or_default();
         tracing::info!(names = self.names().join(" "), until, "certificate ordered");
         self.inner.serve(&self.storage, &issued);
-        let memory = Memory {
+        let mut memory = Memory {
             issued: now(),
             ..Memory::default()
         };
-        self.remember(&memory).await;
+        self.remember(&mut memory).await;
         // When it is to be renewed is asked at once.
         let next = match issued.facts.renewal_id {
             Some(_) => now().saturating_add(1),

@@ -199,8 +199,8 @@ impl Inner {
         let now = now();
         let mut wait = LOOK_EVERY;
         let mut works = self.works();
-        if now.saturating_add(plan::SKEW) < std::mem::replace(&mut running.clock, now) {
-            // It was ahead, and all that is to come was reckoned by it.
+        if was_ahead(std::mem::replace(&mut running.clock, now), now) {
+            // All that is to come was reckoned by it.
             works.all.values_mut().for_each(|work| work.hurry(now));
             self.pauses.set_back();
         }
@@ -282,6 +282,11 @@ impl Inner {
     }
 }
 
+/// Whether the clock was set back by more than edges' clocks differ.
+fn was_ahead(before: u64, now: u64) -> bool {
+    now.saturating_add(plan::SKEW) < before
+}
+
 fn fault() -> Report {
     Report {
         state: State::Waiting,
@@ -298,4 +303,32 @@ fn fault() -> Report {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::order::tests::{Folder, built};
+    use super::super::wanted::tests::issuer;
+    use super::*;
+
+    #[tokio::test]
+    async fn all_is_looked_at_again_when_the_clock_was_ahead() {
+        let folder = Folder::new();
+        let order = built(&folder.0, "", &["a.example"]).unwrap();
+        let (issuer, later) = (issuer(), now() + 1_000_000);
+        issuer.apply(std::slice::from_ref(&order));
+        let inner = &issuer.inner;
+        inner.works().all.get_mut(&order.id).unwrap().next = later;
+        let begun = |clock| {
+            let mut running = Running {
+                clock,
+                ..Running::default()
+            };
+            inner.begin_due(&mut running);
+            running.by_task.len()
+        };
+        assert_eq!(begun(0), 0);
+        assert_eq!(begun(now() + 60), 0);
+        assert_eq!(begun(later), 1);
+    }
 }

@@ -24,7 +24,7 @@ impl Look {
         memory.failures.add(failure.why, now, rand::random());
         memory.trouble = Some(failure.trouble(now));
         memory.tried = self.order.policy.fingerprint();
-        self.remember(&memory).await;
+        self.remember(&mut memory).await;
         self.given_up(Report {
             state: State::Waiting,
             next: memory.failures.next,
@@ -34,16 +34,29 @@ impl Look {
         })
     }
 
-    /// Changes what is remembered, also on disk: there only when nobody else is at it, who may have
-    /// noted a failure meanwhile.
-    pub(super) async fn change(&self, memory: &mut Memory, change: impl Fn(&mut Memory)) {
+    /// Changes what is remembered: on disk only when nobody else is at it, who may be about to note
+    /// something there.
+    pub(super) async fn change(&self, memory: &mut Memory, change: impl FnOnce(&mut Memory)) {
+        let lock = self.try_lock().await;
+        *memory = self.remembered().await;
         change(memory);
-        if let Some(_lock) = self.try_lock().await {
-            let mut latest = self.remembered().await;
-            change(&mut latest);
-            self.remember(&latest).await;
-            *memory = latest;
+        match lock {
+            Some(_) => self.remember(memory).await,
+            None => {
+                memory.noted = now();
+                self.keep_unwritten(memory.clone());
+            }
         }
+        drop(lock);
+    }
+
+    /// Keeps in memory what could not be written: else its CA would be asked again each time.
+    fn keep_unwritten(&self, memory: Memory) {
+        let mut unwritten = self.inner.unwritten();
+        if unwritten.len() >= MOST_UNWRITTEN {
+            unwritten.clear();
+        }
+        unwritten.insert(self.storage.clone(), memory);
     }
 
     async fn try_lock(&self) -> Option<Lock> {
@@ -80,22 +93,16 @@ impl Look {
         own.filter(|own| own.noted >= disk.noted).unwrap_or(disk)
     }
 
-    pub(super) async fn remember(&self, memory: &Memory) {
-        let mut memory = memory.clone();
+    pub(super) async fn remember(&self, memory: &mut Memory) {
         memory.noted = now();
         let (kept, storage) = (memory.clone(), self.storage.clone());
         let path = self.storage.memory();
-        let written = spawn_blocking(move || memory.write(&storage)).await;
-        let mut unwritten = self.inner.unwritten();
+        let written = spawn_blocking(move || kept.write(&storage)).await;
         if let Ok(Err(error)) = written {
             tracing::warn!(file = %path.display(), %error, "what is to be remembered cannot be written");
-            // Else its CA would be asked again each time.
-            if unwritten.len() >= MOST_UNWRITTEN {
-                unwritten.clear();
-            }
-            unwritten.insert(self.storage.clone(), kept);
+            self.keep_unwritten(memory.clone());
         } else {
-            unwritten.remove(&self.storage);
+            self.inner.unwritten().remove(&self.storage);
         }
     }
 }

@@ -116,10 +116,18 @@ async fn a_change_does_not_undo_what_others_noted() {
     let lock = look.storage.lock().unwrap();
     let window = |memory: &mut Memory| memory.keep_no_window(&issued(now() + 900).facts, 5);
     look.change(&mut memory, window).await;
-    assert!(memory.window.is_some() && look.remembered().await.window.is_none());
+    assert!(Memory::read(&look.storage).window.is_none());
+    assert!(memory.window.is_some() && look.remembered().await.window.is_some());
+    let other = Memory {
+        noted: now() + 60,
+        issued: 1,
+        ..Memory::default()
+    };
+    other.write(&look.storage).unwrap();
     look.failed(&Failure::new(Why::Refused, "no")).await;
     drop(lock);
     look.change(&mut memory, window).await;
     assert_eq!(memory, look.remembered().await);
     assert!(memory.window.is_some() && memory.failures.count() == 1);
+    assert_eq!(memory.issued, 1);
 }
