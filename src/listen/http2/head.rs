@@ -148,8 +148,7 @@ pub fn read(head: &Bytes, head_only: bool) -> io::Result<(Response<()>, Framed)>
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "no head of an answer");
     let mut lines = lines(head);
     let status = lines.next().and_then(|line| line.get(9..12));
-    let status =
-        StatusCode::from_bytes(status.ok_or_else(broken)?.as_ref()).map_err(|_| broken())?;
+    let status = StatusCode::from_bytes(status.ok_or_else(broken)?).map_err(|_| broken())?;
     let mut response = Response::new(());
     *response.status_mut() = status;
     let fields = response.headers_mut();
