@@ -108,7 +108,12 @@ impl Builder<'_> {
         let secured = own.iter().filter(|at| at.value.terms.tls);
         let addresses = secured.map(|at| at.value.address);
         let mut ports = addresses.filter(bound).map(|address| address.port());
-        let first = ports.next()?;
+        let Some(first) = ports.next() else {
+            // None of them is bound yet. Those that the site had are still served.
+            let sites = self.before.map(|before| before.sites.iter());
+            let mut before = sites.into_iter().flatten();
+            return before.find(|old| old.name == site.name.value)?.https_port;
+        };
         Some(if ports.any(|port| port == 443) {
             443
         } else {

@@ -34,6 +34,11 @@ pub async fn serve(
             () = over(&mut stop, moment) => false,
         };
         if !came {
+            if client.connection().tls() {
+                // The end of TLS is said (RFC 8446 section 6.1), or clients take it for an attack.
+                // A client that is gone needs no last word.
+                let _ = client.shutdown().await;
+            }
             return;
         }
         client = match exchange(client, &engine, &running, &stop, Instant::now()).await {
@@ -78,7 +83,7 @@ pub async fn exchange(
 /// How long a request is still waited for when the process is ending. Clients have seen their
 /// connections come about: a first request may be on its way, and few clients send it again when
 /// it is lost.
-const NEWCOMER: Duration = Duration::from_secs(1);
+pub const NEWCOMER: Duration = Duration::from_secs(1);
 /// The same for later requests. Those that have arrived are in the socket, which is looked at in
 /// this time; those on their way clients send again, for any server may close a kept connection.
 const KNOWN: Duration = Duration::from_millis(50);
