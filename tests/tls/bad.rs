@@ -44,7 +44,12 @@ fn weak(folder: &Folder) {
     let (key, pem) = (folder.join("a.key"), folder.join("a.pem"));
     let output = run(Command::new("openssl")
         .args(["req", "-x509", "-newkey", "rsa:1024", "-nodes", "-sha256"])
-        .args(["-subj", "/CN=a.test", "-addext", "subjectAltName=DNS:a.test"])
+        .args([
+            "-subj",
+            "/CN=a.test",
+            "-addext",
+            "subjectAltName=DNS:a.test",
+        ])
         .arg("-keyout")
         .arg(key)
         .arg("-out")
@@ -63,178 +68,259 @@ fn locked(folder: &Folder, how: &[&str]) {
 }
 
 const CASES: &[(&str, Case)] = &[
-    ("another key", Case {
-        spoil: |folder, authority, _| {
-            folder.write("a.key", &authority.sign(&["a.test"]).key);
+    (
+        "another key",
+        Case {
+            spoil: |folder, authority, _| {
+                folder.write("a.key", &authority.sign(&["a.test"]).key);
+            },
+            tls: "",
+            key: "certificate",
+            told: &["the key does not belong to the certificate", "name the key"],
         },
-        tls: "",
-        key: "certificate",
-        told: &["the key does not belong to the certificate", "name the key"],
-    }),
-    ("garbage", Case {
-        spoil: |folder, _, _| {
-            folder.write("a.pem", "garbage\n");
+    ),
+    (
+        "garbage",
+        Case {
+            spoil: |folder, _, _| {
+                folder.write("a.pem", "garbage\n");
+            },
+            tls: "",
+            key: "certificate",
+            told: &["a.pem is no PEM", "-----BEGIN"],
         },
-        tls: "",
-        key: "certificate",
-        told: &["a.pem is no PEM", "-----BEGIN"],
-    }),
-    ("garbage for a key", Case {
-        spoil: |folder, _, _| {
-            folder.write("a.key", "garbage\n");
+    ),
+    (
+        "garbage for a key",
+        Case {
+            spoil: |folder, _, _| {
+                folder.write("a.key", "garbage\n");
+            },
+            tls: "",
+            key: "key",
+            told: &["a.key is no PEM", "-----BEGIN"],
         },
-        tls: "",
-        key: "key",
-        told: &["a.key is no PEM", "-----BEGIN"],
-    }),
-    ("garbage in a section", Case {
-        spoil: |folder, _, own| {
-            folder.write("a.pem", &own.certificate.replacen("MI", "!!", 1));
+    ),
+    (
+        "garbage in a section",
+        Case {
+            spoil: |folder, _, own| {
+                folder.write("a.pem", &own.certificate.replacen("MI", "!!", 1));
+            },
+            tls: "",
+            key: "certificate",
+            told: &["is broken PEM", "copy it again"],
         },
-        tls: "",
-        key: "certificate",
-        told: &["is broken PEM", "copy it again"],
-    }),
-    ("cut off", Case {
-        spoil: |folder, _, own| {
-            folder.write("a.pem", &own.certificate[..own.certificate.len() / 2]);
+    ),
+    (
+        "cut off",
+        Case {
+            spoil: |folder, _, own| {
+                folder.write("a.pem", &own.certificate[..own.certificate.len() / 2]);
+            },
+            tls: "",
+            key: "certificate",
+            told: &["has no end", "copy it again"],
         },
-        tls: "",
-        key: "certificate",
-        told: &["has no end", "copy it again"],
-    }),
-    ("no certificate inside", Case {
-        spoil: |folder, _, _| {
-            let text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-            folder.write("a.pem", text);
+    ),
+    (
+        "no certificate inside",
+        Case {
+            spoil: |folder, _, _| {
+                let text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+                folder.write("a.pem", text);
+            },
+            tls: "",
+            key: "certificate",
+            told: &["the certificate in", "cannot be read", "copy it again"],
         },
-        tls: "",
-        key: "certificate",
-        told: &["the certificate in", "cannot be read", "copy it again"],
-    }),
-    ("DER", Case {
-        spoil: |folder, _, own| std::fs::write(folder.join("a.pem"), own.der()).unwrap(),
-        tls: "",
-        key: "certificate",
-        told: &["is no PEM", "openssl x509 -inform der"],
-    }),
-    ("empty", Case {
-        spoil: |folder, _, _| {
-            folder.write("a.pem", "");
+    ),
+    (
+        "DER",
+        Case {
+            spoil: |folder, _, own| std::fs::write(folder.join("a.pem"), own.der()).unwrap(),
+            tls: "",
+            key: "certificate",
+            told: &["is no PEM", "openssl x509 -inform der"],
         },
-        tls: "",
-        key: "certificate",
-        told: &["a.pem is empty"],
-    }),
-    ("an empty key", Case {
-        spoil: |folder, _, _| {
-            folder.write("a.key", " \n");
+    ),
+    (
+        "empty",
+        Case {
+            spoil: |folder, _, _| {
+                folder.write("a.pem", "");
+            },
+            tls: "",
+            key: "certificate",
+            told: &["a.pem is empty"],
         },
-        tls: "",
-        key: "key",
-        told: &["a.key is empty"],
-    }),
-    ("missing", Case {
-        spoil: |folder, _, _| std::fs::remove_file(folder.join("a.pem")).unwrap(),
-        tls: "",
-        key: "certificate",
-        told: &["cannot read", "No such file", "mend the path"],
-    }),
-    ("a missing key", Case {
-        spoil: |folder, _, _| std::fs::remove_file(folder.join("a.key")).unwrap(),
-        tls: "",
-        key: "key",
-        told: &["cannot read", "a private key, in PEM there, or mend the path"],
-    }),
-    ("a folder", Case {
-        spoil: |folder, _, _| {
-            std::fs::remove_file(folder.join("a.key")).unwrap();
-            std::fs::create_dir(folder.join("a.key")).unwrap();
+    ),
+    (
+        "an empty key",
+        Case {
+            spoil: |folder, _, _| {
+                folder.write("a.key", " \n");
+            },
+            tls: "",
+            key: "key",
+            told: &["a.key is empty"],
         },
-        tls: "",
-        key: "key",
-        told: &["a.key is a folder"],
-    }),
-    ("encrypted", Case {
-        spoil: |folder, _, _| locked(folder, &["pkcs8", "-topk8"]),
-        tls: "",
-        key: "key",
-        told: &["is encrypted", "take the encryption off"],
-    }),
-    ("encrypted as it once was", Case {
-        spoil: |folder, _, _| locked(folder, &["ec", "-aes128"]),
-        tls: "",
-        key: "key",
-        told: &["is encrypted", "take the encryption off"],
-    }),
-    ("swapped", Case {
-        spoil: |folder, _, own| {
-            folder.write("a.pem", &own.key);
-            folder.write("a.key", &own.certificate);
+    ),
+    (
+        "missing",
+        Case {
+            spoil: |folder, _, _| std::fs::remove_file(folder.join("a.pem")).unwrap(),
+            tls: "",
+            key: "certificate",
+            told: &["cannot read", "No such file", "mend the path"],
         },
-        tls: "",
-        key: "certificate",
-        told: &[
-            "has a private key and no certificate",
-            "has a certificate and no private key",
-            "are `certificate` and `key` swapped?",
-        ],
-    }),
-    ("an authority's before the site's own", Case {
-        spoil: |folder, authority, own| {
-            folder.write("a.pem", &format!("{}{}", authority.pem, own.certificate));
+    ),
+    (
+        "a missing key",
+        Case {
+            spoil: |folder, _, _| std::fs::remove_file(folder.join("a.key")).unwrap(),
+            tls: "",
+            key: "key",
+            told: &[
+                "cannot read",
+                "a private key, in PEM there, or mend the path",
+            ],
         },
-        tls: "",
-        key: "certificate",
-        told: &["is out of order", "belongs to certificate 2 of 2", "comes first"],
-    }),
-    ("a chain in the wrong order", Case {
-        spoil: |folder, authority, _| {
-            let between = authority.intermediate("Between");
-            let own = between.sign(&["a.test"]);
-            let chain = format!("{}{}{}", own.certificate, authority.pem, between.pem);
-            folder.write("a.pem", &chain);
-            folder.write("a.key", &own.key);
+    ),
+    (
+        "a folder",
+        Case {
+            spoil: |folder, _, _| {
+                std::fs::remove_file(folder.join("a.key")).unwrap();
+                std::fs::create_dir(folder.join("a.key")).unwrap();
+            },
+            tls: "",
+            key: "key",
+            told: &["a.key is a folder"],
         },
-        tls: "",
-        key: "certificate",
-        told: &["is out of order", "its issuer is certificate 3", "put that one behind it"],
-    }),
-    ("a strange certificate in the chain", Case {
-        spoil: |folder, _, own| {
-            let other = Authority::named("Somebody else");
-            folder.write("a.pem", &format!("{}{}", own.certificate, other.pem));
+    ),
+    (
+        "encrypted",
+        Case {
+            spoil: |folder, _, _| locked(folder, &["pkcs8", "-topk8"]),
+            tls: "",
+            key: "key",
+            told: &["is encrypted", "take the encryption off"],
         },
-        tls: "",
-        key: "certificate",
-        told: &["is out of order", "did not issue", "take out what does not belong"],
-    }),
-    ("weak", Case {
-        spoil: |folder, _, _| weak(folder),
-        tls: "",
-        key: "key",
-        told: &["none that can be used", "RSA of 2048", "openssl ecparam"],
-    }),
-    ("no authorities", Case {
-        spoil: |_, _, _| {},
-        tls: "client_ca = \"@DIR/clients.pem\"",
-        key: "client_ca",
-        told: &["cannot read", "clients.pem", "mend the path"],
-    }),
-    ("no authorities in the file", Case {
-        spoil: |folder, _, own| {
-            folder.write("clients.pem", &own.key);
+    ),
+    (
+        "encrypted as it once was",
+        Case {
+            spoil: |folder, _, _| locked(folder, &["ec", "-aes128"]),
+            tls: "",
+            key: "key",
+            told: &["is encrypted", "take the encryption off"],
         },
-        tls: "client_ca = \"@DIR/clients.pem\"",
-        key: "client_ca",
-        told: &["clients.pem has a private key and no certificate"],
-    }),
-    ("who is asked by nobody", Case {
-        spoil: |_, _, _| {},
-        tls: "client_auth = \"optional\"",
-        key: "client_auth",
-        told: &["client_ca"],
-    }),
+    ),
+    (
+        "swapped",
+        Case {
+            spoil: |folder, _, own| {
+                folder.write("a.pem", &own.key);
+                folder.write("a.key", &own.certificate);
+            },
+            tls: "",
+            key: "certificate",
+            told: &[
+                "has a private key and no certificate",
+                "has a certificate and no private key",
+                "are `certificate` and `key` swapped?",
+            ],
+        },
+    ),
+    (
+        "an authority's before the site's own",
+        Case {
+            spoil: |folder, authority, own| {
+                folder.write("a.pem", &format!("{}{}", authority.pem, own.certificate));
+            },
+            tls: "",
+            key: "certificate",
+            told: &[
+                "is out of order",
+                "belongs to certificate 2 of 2",
+                "comes first",
+            ],
+        },
+    ),
+    (
+        "a chain in the wrong order",
+        Case {
+            spoil: |folder, authority, _| {
+                let between = authority.intermediate("Between");
+                let own = between.sign(&["a.test"]);
+                let chain = format!("{}{}{}", own.certificate, authority.pem, between.pem);
+                folder.write("a.pem", &chain);
+                folder.write("a.key", &own.key);
+            },
+            tls: "",
+            key: "certificate",
+            told: &[
+                "is out of order",
+                "its issuer is certificate 3",
+                "put that one behind it",
+            ],
+        },
+    ),
+    (
+        "a strange certificate in the chain",
+        Case {
+            spoil: |folder, _, own| {
+                let other = Authority::named("Somebody else");
+                folder.write("a.pem", &format!("{}{}", own.certificate, other.pem));
+            },
+            tls: "",
+            key: "certificate",
+            told: &[
+                "is out of order",
+                "did not issue",
+                "take out what does not belong",
+            ],
+        },
+    ),
+    (
+        "weak",
+        Case {
+            spoil: |folder, _, _| weak(folder),
+            tls: "",
+            key: "key",
+            told: &["none that can be used", "RSA of 2048", "openssl ecparam"],
+        },
+    ),
+    (
+        "no authorities",
+        Case {
+            spoil: |_, _, _| {},
+            tls: "client_ca = \"@DIR/clients.pem\"",
+            key: "client_ca",
+            told: &["cannot read", "clients.pem", "mend the path"],
+        },
+    ),
+    (
+        "no authorities in the file",
+        Case {
+            spoil: |folder, _, own| {
+                folder.write("clients.pem", &own.key);
+            },
+            tls: "client_ca = \"@DIR/clients.pem\"",
+            key: "client_ca",
+            told: &["clients.pem has a private key and no certificate"],
+        },
+    ),
+    (
+        "who is asked by nobody",
+        Case {
+            spoil: |_, _, _| {},
+            tls: "client_auth = \"optional\"",
+            key: "client_auth",
+            told: &["client_ca"],
+        },
+    ),
 ];
 
 #[test]
@@ -278,10 +364,30 @@ fn warnings_do_not_fail() {
     };
     let usual = (-1, 90);
     for (name, own, key, told) in [
-        ("expired", order(&["a.test"], (-10, -3)), "certificate", "expired on"),
-        ("ends soon", order(&["a.test"], (-10, 13)), "certificate", "expires on"),
-        ("early", order(&["a.test"], (2, 90)), "certificate", "is not valid before"),
-        ("of others", order(&["b.test"], usual), "hosts", "is for `a.test`"),
+        (
+            "expired",
+            order(&["a.test"], (-10, -3)),
+            "certificate",
+            "expired on",
+        ),
+        (
+            "ends soon",
+            order(&["a.test"], (-10, 13)),
+            "certificate",
+            "expires on",
+        ),
+        (
+            "early",
+            order(&["a.test"], (2, 90)),
+            "certificate",
+            "is not valid before",
+        ),
+        (
+            "of others",
+            order(&["b.test"], usual),
+            "hosts",
+            "is for `a.test`",
+        ),
         ("of nobody", order(&[], usual), "hosts", "is for `a.test`"),
     ] {
         let folder = folder(&[("a", &own)]);
@@ -312,7 +418,11 @@ fn listeners_and_tables_must_agree() {
     for (name, text, told) in [
         (
             "no table",
-            whole.lines().filter(|l| !l.starts_with("[site.tls]") && !l.contains("DIR")).collect::<Vec<_>>().join("\n"),
+            whole
+                .lines()
+                .filter(|l| !l.starts_with("[site.tls]") && !l.contains("DIR"))
+                .collect::<Vec<_>>()
+                .join("\n"),
             "has no certificate for this listener",
         ),
         (
@@ -322,17 +432,32 @@ fn listeners_and_tables_must_agree() {
         ),
         (
             "no key",
-            whole.lines().filter(|l| !l.starts_with("key")).collect::<Vec<_>>().join("\n"),
+            whole
+                .lines()
+                .filter(|l| !l.starts_with("key"))
+                .collect::<Vec<_>>()
+                .join("\n"),
             "`certificate` is given without `key`",
         ),
         (
             "no certificate",
-            whole.lines().filter(|l| !l.starts_with("certificate")).collect::<Vec<_>>().join("\n"),
+            whole
+                .lines()
+                .filter(|l| !l.starts_with("certificate"))
+                .collect::<Vec<_>>()
+                .join("\n"),
             "`key` is given without `certificate`",
         ),
         (
             "two minds",
-            format!("{whole}{}", site("b", &["b.test"], "").replace("tls = true", "tls = false").replace("[site.tls]\n", "").replace("certificate = \"@DIR/b.pem\"\n", "").replace("key = \"@DIR/b.key\"\n", "")),
+            format!(
+                "{whole}{}",
+                site("b", &["b.test"], "")
+                    .replace("tls = true", "tls = false")
+                    .replace("[site.tls]\n", "")
+                    .replace("certificate = \"@DIR/b.pem\"\n", "")
+                    .replace("key = \"@DIR/b.key\"\n", "")
+            ),
             "do not agree on 127.0.0.1:0",
         ),
     ] {
@@ -341,7 +466,10 @@ fn listeners_and_tables_must_agree() {
         assert_eq!(code, 2, "{name}: {said}");
         assert!(said.contains(told), "{name}: {said}");
         assert!(said.contains("parvis.toml:"), "{name}: {said}");
-        assert!(said.contains("help: ") || name == "two minds", "{name}: {said}");
+        assert!(
+            said.contains("help: ") || name == "two minds",
+            "{name}: {said}"
+        );
     }
 }
 

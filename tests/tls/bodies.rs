@@ -77,26 +77,33 @@ fn fifty_megabytes_arrive_whole_in_both_directions() {
     let app = Backend::raw(|app| {
         while let Some(head) = app.head() {
             let length = head.field("content-length").unwrap();
-            app.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"));
-            let mut left: usize = length.parse().unwrap();
-            let mut space = vec![0; 65536];
-            while left > 0 {
-                let n = app.read(&mut space);
-                if n == 0 || !app.send(&space[..n]) {
-                    return;
-                }
-                left -= n;
-            }
+            let Some(body) = app.exactly(length.parse().unwrap()) else {
+                return;
+            };
+            app.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
+            ));
+            app.send(body);
         }
     });
     let front = front(&app, "", "max_body = \"0\"\n");
     let body = bytes(LARGE);
-    let (from, to) = (front.parvis.folder.join("from"), front.parvis.folder.join("to"));
+    let (from, to) = (
+        front.parvis.folder.join("from"),
+        front.parvis.folder.join("to"),
+    );
     std::fs::write(&from, &body).unwrap();
     let data = format!("@{}", from.display());
     for version in ["--http1.1", "--http2"] {
-        front.curl("/", &[version, "-H", "Expect:", "--data-binary", &data], &to);
-        assert!(std::fs::read(&to).unwrap() == body, "{version}: it has changed");
+        front.curl(
+            "/",
+            &[version, "-H", "Expect:", "--data-binary", &data],
+            &to,
+        );
+        assert!(
+            std::fs::read(&to).unwrap() == body,
+            "{version}: it has changed"
+        );
     }
 }
 
@@ -112,7 +119,10 @@ fn files_and_their_ranges_are_the_same_over_tls() {
     let to = front.parvis.folder.join("to");
     for version in ["--http1.1", "--http2"] {
         front.curl("/files/large", &[version], &to);
-        assert!(std::fs::read(&to).unwrap() == body, "{version}: it has changed");
+        assert!(
+            std::fs::read(&to).unwrap() == body,
+            "{version}: it has changed"
+        );
         for (range, expected) in [
             ("0-0", &body[..1]),
             ("16000000-33554432", &body[16_000_000..=33_554_432]),
