@@ -36,7 +36,7 @@ pub async fn serve(
         };
         if !came {
             // Over TLS, a client can tell an end from a cut.
-            client.shutdown().await;
+            Shutdown::shutdown(&mut *client).await;
             return;
         }
         client = match exchange(client, &engine, &running, &stop, Instant::now()).await {
