@@ -198,7 +198,7 @@ fn a_busy_client_is_no_flood() {
     let edge = quick();
     let mut client = edge.client();
     // Two windows and a ping for each answer, and priorities as a browser has them.
-    for i in 0..3_000u32 {
+    for i in 0..1_200u32 {
         let stream = client.ask("GET", "/own", &[], true);
         client.send(
             kind::PRIORITY_UPDATE,

@@ -28,18 +28,23 @@ fn a_connection_that_asks_for_nothing_ends() {
     let half = &head[..head.len() / 2];
     let preface = support::http2::PREFACE;
     let settings = support::http2::frame(kind::SETTINGS, 0, 0, &[]);
-    for bytes in [
-        &b""[..],
-        &preface[..10],
-        preface,
-        &[preface, &settings].concat(),
-        &[preface, &settings, half].concat(),
-    ] {
-        let mut client = Client::connect(edge.parvis.address());
-        client.send(bytes);
-        client.rest();
-        gone(&edge);
-    }
+    std::thread::scope(|scope| {
+        for bytes in [
+            Vec::new(),
+            preface[..10].to_vec(),
+            preface.to_vec(),
+            [preface, &settings].concat(),
+            [preface, &settings, half].concat(),
+        ] {
+            let address = edge.parvis.address();
+            scope.spawn(move || {
+                let mut client = Client::connect(address);
+                client.send(bytes);
+                client.rest();
+            });
+        }
+    });
+    gone(&edge);
 }
 
 #[test]

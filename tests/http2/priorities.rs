@@ -3,11 +3,17 @@
 use crate::support::Folder;
 use crate::support::http2::{Answer, kind};
 use crate::*;
+use std::time::{Duration, Instant};
 
 const SIZE: usize = 8_000_000;
 
 /// Two files, large enough that neither fits into what lies on the way.
 fn files() -> Parvis {
+    files_with("")
+}
+
+/// The same with these lines at the top.
+fn files_with(top: &str) -> Parvis {
     let folder = Folder::new();
     std::fs::create_dir_all(folder.join("files")).unwrap();
     for name in ["a", "b"] {
@@ -18,7 +24,7 @@ fn files() -> Parvis {
         .unwrap();
     }
     let configuration = format!(
-        "[[site]]\nname = \"s\"\n{LISTEN}\n\
+        "{top}[[site]]\nname = \"s\"\n{LISTEN}\n\
          [[site.route]]\npath = \"/*\"\nfiles = {{ root = \"@DIR/files\" }}\n"
     );
     Parvis::start_in(folder, &configuration, &[])
@@ -102,4 +108,40 @@ fn nonsense_is_no_priority() {
     client.send(kind::PRIORITY_UPDATE, 0, 0, b"\0\0\0\x01u=9, nonsense");
     client.send(kind::PRIORITY_UPDATE, 0, 0, b"\0\0");
     assert!(client.lives());
+}
+
+#[test]
+fn who_waits_for_an_urgent_one_is_not_given_up() {
+    // A slow client: what it has room for goes to the urgent one, much longer than it may be that
+    // a client takes nothing.
+    const BOUND: Duration = Duration::from_millis(300);
+    let mut parvis = files_with("[server]\nsend_timeout = \"300ms\"\n");
+    let mut client = Http2::connect_with(parvis.address(), &[(4, 100_000_000)]);
+    client.open_windows = false;
+    let urgent = client.ask("GET", "/a", &[("priority", "u=0")], true);
+    let patient = client.ask("GET", "/b", &[("priority", "u=7")], true);
+    let began = Instant::now();
+    let received =
+        |client: &mut Http2| client.so_far(urgent).body.len() + client.so_far(patient).body.len();
+    let mut given = 65_535;
+    while began.elapsed() < BOUND * 5 && given < SIZE {
+        while received(&mut client) < given {
+            assert!(client.step(), "closed: {:?}", client.goaway);
+            assert_eq!(client.so_far(urgent).reset, None);
+            assert_eq!(
+                client.so_far(patient).reset,
+                None,
+                "after {:?}",
+                began.elapsed()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        client.give(0, 65_535);
+        given += 65_535;
+    }
+    client.give(0, 100_000_000);
+    for stream in [urgent, patient] {
+        assert_eq!(client.answer(stream).whole().body.len(), SIZE);
+    }
+    assert!(parvis.is_running());
 }
