@@ -279,7 +279,7 @@ impl Watch {
     }
 
     /// What there was too much of, or else what there was most of, against what may be. For when a
-    /// connection was ended for a reason that does not name it.
+    /// connection was ended for a reason that does not name it. `None` when nothing stands out.
     pub fn most(&self) -> Option<Flood> {
         let spent = |bucket: &Bucket, measure: &Measure, flood| {
             let burst = u64::from(measure.burst).saturating_mul(WHOLE);
@@ -304,7 +304,8 @@ impl Watch {
             spent(&self.unknown, &UNKNOWN, Flood::Unknown),
         ];
         let most = all.into_iter().max_by_key(|(spent, _)| *spent);
-        let most = most.filter(|(spent, _)| *spent > 0);
+        // Every connection spends a little.
+        let most = most.filter(|(spent, _)| *spent > WHOLE / 10);
         self.over.or(most.map(|(_, flood)| flood))
     }
 
