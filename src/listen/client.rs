@@ -533,8 +533,11 @@ impl AsyncWrite for ClientStream {
 #[async_trait]
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
-        // A client that is gone already is no news.
-        let _ = poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await;
+        let limit = self.times.send;
+        let shutdown = poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx));
+        // A client that is gone already is no news, and one that takes nothing is not told that
+        // nothing was cut off.
+        let _ = tokio::time::timeout(limit, shutdown).await;
     }
 }
 

@@ -4,6 +4,7 @@ use super::client::{ClientStream, NoHead};
 use crate::proxy::{Engine, Running, refuse};
 use bytes::Bytes;
 use pingora::apps::HttpServerApp;
+use pingora::protocols::Shutdown;
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub async fn serve(
             () = over(&mut stop, moment) => false,
         };
         if !came {
+            // Over TLS, a client can tell an end from a cut.
+            Shutdown::shutdown(&mut *client).await;
             return;
         }
         client = match exchange(client, &engine, &running, &stop, Instant::now()).await {
