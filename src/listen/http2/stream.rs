@@ -265,12 +265,9 @@ impl Http2Stream {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(error))),
                 Poll::Ready(None) => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-                Poll::Pending => {
-                    if let Some(turn) = &mut self.turn {
-                        turn.rest();
-                    }
-                    return Poll::Pending;
-                }
+                // Its window is empty, or only the room that the connection has for it: which of
+                // both is seen by whether it gets on.
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
