@@ -17,7 +17,6 @@ use aws_lc_rs::digest::{Context, SHA256};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ProducesTickets};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a site's TLS is built from.
@@ -53,7 +52,6 @@ pub struct SiteTls {
     admission: Option<[u8; 32]>,
     redirect: bool,
     orders: Vec<Arc<Order>>,
-    watched: Vec<PathBuf>,
 }
 
 impl SiteTls {
@@ -116,7 +114,6 @@ impl SiteTls {
             admission: client_ca.as_ref().map(|ca| ca.digest),
             client_ca: client_ca.map(|ca| ca.required),
             redirect: settings.redirect,
-            watched: settings.files().map(Path::to_path_buf).collect(),
             orders: acme.into_iter().collect(),
             choice,
         })
@@ -127,13 +124,8 @@ impl SiteTls {
         self.config.clone()
     }
 
-    /// Whether a handshake may sign with RSA, which takes a millisecond: away from the event loop.
-    pub fn is_heavy(&self) -> bool {
-        self.choice.has_rsa()
-    }
-
-    /// Whether the handshake that begins so would sign with RSA. (If it does not resume: then
-    /// nothing is signed.)
+    /// Whether the handshake that begins so would sign with RSA, which takes a millisecond: away
+    /// from the event loop. (If it does not resume: then nothing is signed.)
     pub fn is_heavy_for(&self, hello: &ClientHello<'_>) -> bool {
         let name = hello.server_name();
         let chosen = self.choice.choose(name, hello.signature_schemes(), now());
@@ -160,16 +152,17 @@ impl SiteTls {
         &self.orders
     }
 
-    /// The order by which a certificate may be had for a name that has none yet; `None`: there is
-    /// nothing to wait for. `name`: the client's server name, in lower case.
+    /// The order by which a certificate may be had for a name that has none yet, neither by ACME nor
+    /// in a file; `None`: there is nothing to wait for. `name`: the client's server name, in lower
+    /// case.
     pub fn on_demand(&self, name: &str) -> Option<&Arc<Order>> {
         let order = self.orders.first().filter(|order| order.is_on_demand())?;
-        order.certificate(Some(name)).is_none().then_some(order)
-    }
-
-    /// Files whose change means a reload.
-    pub fn watched(&self) -> &[PathBuf] {
-        &self.watched
+        if order.certificate(Some(name)).is_some() {
+            return None;
+        }
+        let (mut files, now) = (self.choice.files.iter(), now());
+        let is_there = files.any(|own| own.is_for(name) && own.facts.is_valid_at(now));
+        (!is_there).then_some(order)
     }
 
     /// The certificates that clients may see now. Of those that were asked for on demand, only the
@@ -196,11 +189,14 @@ impl SiteTls {
             return self.admission == other.admission;
         }
         // Which of its certificates the other site showed is not known: all must be this site's.
+        // Those that were asked for on demand are its own, and not among them here.
+        let asks = other.orders.iter().any(|order| order.is_on_demand());
         let own = self.leaves();
         let theirs = other.leaves();
         self.client_ca.is_none()
             && other.client_ca.is_none()
             && self.min_version <= other.min_version
+            && !asks
             && !theirs.is_empty()
             && theirs.iter().all(|leaf| own.contains(leaf))
     }

@@ -68,6 +68,11 @@ impl Facts {
         now > self.not_after
     }
 
+    /// Whether a client may accept it at this time, seconds since the Unix epoch.
+    pub fn is_valid_at(&self, now: i64) -> bool {
+        u64::try_from(now).is_ok_and(|now| (self.not_before..=self.not_after).contains(&now))
+    }
+
     /// Whether it is for this name, by itself or by a wildcard (RFC 9525 section 6.3).
     pub fn covers(&self, name: &str) -> bool {
         let parent = name.split_once('.').map(|(_, parent)| parent);
@@ -148,6 +153,10 @@ pub(super) mod tests {
         assert_eq!(facts.names, ["a.example", "*.b.example"]);
         assert_eq!((facts.not_before, facts.not_after), (1_000, 2_000));
         assert!(!facts.is_over(0) && !facts.is_over(2_000) && facts.is_over(2_001));
+        for (now, valid) in [(-1, false), (999, false), (1_000, true), (2_000, true)] {
+            assert_eq!(facts.is_valid_at(now), valid, "{now}");
+        }
+        assert!(!facts.is_valid_at(2_001));
         for (name, covered) in [
             ("a.example", true),
             ("x.a.example", false),

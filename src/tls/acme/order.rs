@@ -94,9 +94,14 @@ impl Order {
     /// What a handshake for this name is to use; `None` while there is no certificate for it.
     /// `name`: in lower case, without a dot at its end; `None`: the client named none.
     pub fn certificate(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        self.issued(name).map(|issued| issued.key.clone())
+    }
+
+    /// The same, with what the certificate says of itself.
+    pub fn issued(&self, name: Option<&str>) -> Option<Arc<Issued>> {
         match name {
-            Some(name) if !self.names.iter().any(|own| own == name) => self.held.certificate(name),
-            _ => self.slot.certificate(),
+            Some(name) if !self.names.iter().any(|own| own == name) => self.held.issued(name),
+            _ => self.slot.issued(),
         }
     }
 
