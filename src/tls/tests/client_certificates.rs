@@ -72,6 +72,26 @@ fn who_may_show_a_certificate_is_served_without() {
 }
 
 #[test]
+fn who_is_no_authority_is_warned_of() {
+    let root = Authority::root("Root");
+    let folder = folder(&root);
+    let own = format!("{}\nclient_ca = \"ca.pem\"", pair("a"));
+    let good = built(&folder, &["a.example"], &own);
+    assert_eq!(good.warnings, "");
+    let client = root.issue_client("ann");
+    folder.write("ca.pem", root.pem.clone() + &client.leaf);
+    let both = built(&folder, &["a.example"], &own);
+    let told = &both.warnings;
+    assert!(
+        told.contains("CN=ann") && told.contains("is no authority's"),
+        "{told}"
+    );
+    assert!(told.contains("CA:TRUE"), "{told}");
+    assert_eq!(told.matches("warning").count(), 1, "{told}");
+    assert_eq!(both.count, 0, "{}", both.errors);
+}
+
+#[test]
 fn authorities_mistakes_are_told_with_their_line() {
     let root = Authority::root("Root");
     let folder = folder(&root);
