@@ -13,9 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const NAME: usize = 16;
 /// Bytes of the tag at its end.
 const TAG: usize = 16;
-/// A ticket holds the session, and a client's certificates. Longer than any that was made here:
-/// not looked at.
-const LARGEST: usize = 64 * 1024;
+/// A ticket holds the session, and a client's certificates. One that is longer could not be sent:
+/// its length has 16 bits (RFC 5077 section 3.3, RFC 8446 section 4.6.1).
+const LARGEST: usize = u16::MAX as usize;
 
 /// Makes and takes a site's tickets: AES-256-GCM with a random nonce behind the key's name. (With
 /// 2^32 tickets of one key in 12 hours, which is 100,000 a second over all edges, the chance that two
