@@ -72,6 +72,19 @@ impl Policy {
         super::storage::short_hash(&parts)
     }
 
+    /// The first key of these settings that the other ones have differently, of those that decide how
+    /// a certificate for names of the configuration is ordered.
+    pub fn difference(&self, other: &Policy) -> Option<&'static str> {
+        let differs = [
+            ("email", self.email != other.email),
+            ("challenge", self.challenge != other.challenge),
+            ("eab", self.external != other.external),
+            ("ca", self.roots_file != other.roots_file),
+        ];
+        let found = differs.into_iter().find(|(_, differs)| *differs);
+        found.map(|(key, _)| key)
+    }
+
     /// The name of the external account; empty when there is none.
     pub fn kid(&self) -> &str {
         self.external.as_ref().map_or("", |(kid, _)| kid.as_str())
