@@ -105,6 +105,7 @@ fn what_cannot_be_ordered_is_told_where_it_stands() {
             &["a"],
             "cannot read ./nowhere.pem: No such file",
         ),
+        ("ca = \"/\"", &["a"], "/ is a folder"),
         (
             "on_demand = { ask = \"https://a/\" }",
             &["a"],
