@@ -1,7 +1,8 @@
 //! A certificate with its key: read from a file's text, judged, and written as one.
 
+use crate::tls::handshake::provider;
+use crate::tls::names::is_for;
 use instant_acme::CertificateIdentifier;
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, Der, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -75,11 +76,7 @@ impl Facts {
 
     /// Whether it is for this name, by itself or by a wildcard (RFC 9525 section 6.3).
     pub fn covers(&self, name: &str) -> bool {
-        let parent = name.split_once('.').map(|(_, parent)| parent);
-        self.names.iter().any(|own| match own.strip_prefix("*.") {
-            Some(suffix) => parent == Some(suffix),
-            None => own == name,
-        })
+        self.names.iter().any(|own| is_for(own, name))
     }
 }
 
@@ -116,7 +113,7 @@ impl Issued {
         }
         let first = chain.first().ok_or("no certificate in it")?;
         let facts = Facts::of(first)?;
-        let key = CertifiedKey::from_der(chain, key, &default_provider())
+        let key = CertifiedKey::from_der(chain, key, provider())
             .map_err(|error| format!("certificate and key do not belong together: {error}"))?;
         Ok(Issued {
             key: Arc::new(key),
