@@ -2,11 +2,11 @@
 
 use super::acme::Order;
 use super::certificate::{Certificate, rank};
+use super::clock::signed_now;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A site's certificates.
 #[derive(Debug)]
@@ -88,16 +88,8 @@ pub fn is_rsa(key: &CertifiedKey) -> bool {
     key.key.algorithm() == SignatureAlgorithm::RSA
 }
 
-/// The time, seconds since the Unix epoch.
-pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    })
-}
-
 impl ResolvesServerCert for Choice {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.choose(hello.server_name(), hello.signature_schemes(), now())
+        self.choose(hello.server_name(), hello.signature_schemes(), signed_now())
     }
 }

@@ -2,8 +2,9 @@
 
 use super::acme::{Order, OrderRequest};
 use super::certificate::{self, Certificate};
-use super::choice::{Choice, is_rsa, now};
+use super::choice::{Choice, is_rsa};
 use super::client_ca::ClientCa;
+use super::clock::signed_now;
 use super::common::Common;
 use super::facts::Facts;
 use super::handshake::{self, Parts};
@@ -59,7 +60,7 @@ impl SiteTls {
     /// as are warnings (a certificate that ends soon). Blocks: reads files.
     pub fn build(order: &SiteOrder<'_>, errors: &mut Diagnostics) -> Option<SiteTls> {
         let before = errors.found();
-        let (settings, now) = (order.settings, now());
+        let (settings, now) = (order.settings, signed_now());
         let files = files(settings, now, errors);
         let acme = settings.acme.as_ref().and_then(|acme| {
             let request = OrderRequest {
@@ -128,7 +129,9 @@ impl SiteTls {
     /// from the event loop. (If it does not resume: then nothing is signed.)
     pub fn is_heavy_for(&self, hello: &ClientHello<'_>) -> bool {
         let name = hello.server_name();
-        let chosen = self.choice.choose(name, hello.signature_schemes(), now());
+        let chosen = self
+            .choice
+            .choose(name, hello.signature_schemes(), signed_now());
         chosen.is_some_and(|key| is_rsa(&key))
     }
 
@@ -160,7 +163,7 @@ impl SiteTls {
         if order.certificate(Some(name)).is_some() {
             return None;
         }
-        let (mut files, now) = (self.choice.files.iter(), now());
+        let (mut files, now) = (self.choice.files.iter(), signed_now());
         let is_there = files.any(|own| own.is_for(name) && own.facts.is_valid_at(now));
         (!is_there).then_some(order)
     }

@@ -123,7 +123,7 @@ fn a_client_without_a_name_sees_the_first() {
     for name in [None, Some("other.example")] {
         let chosen = site
             .choice()
-            .choose(name, &all, super::super::choice::now());
+            .choose(name, &all, super::super::clock::signed_now());
         assert_eq!(chosen.unwrap().cert[0], rsa.der());
     }
     let chosen = site.choice().choose(Some("two.example"), &[], 0);
@@ -252,7 +252,7 @@ fn chosen(site: &SiteTls, name: &str) -> CertificateDer<'static> {
         SignatureScheme::ECDSA_NISTP256_SHA256,
         SignatureScheme::RSA_PSS_SHA256,
     ];
-    let now = super::super::choice::now();
+    let now = super::super::clock::signed_now();
     let chosen = site.choice().choose(Some(name), &all, now);
     chosen.unwrap().cert[0].clone()
 }

@@ -2,12 +2,12 @@
 
 use super::vault::Vault;
 use super::{PERIOD, Secret, period};
+use crate::tls::clock::now;
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use rustls::server::ProducesTickets;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes of a key's name, with which a ticket begins (RFC 5077 section 4).
 const NAME: usize = 16;
@@ -163,10 +163,4 @@ impl ProducesTickets for SiteTickets {
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
         self.open(cipher, now())
     }
-}
-
-/// Seconds since the Unix epoch.
-pub fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
