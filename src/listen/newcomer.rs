@@ -130,7 +130,7 @@ async fn greet(newcomer: Newcomer, service: &Service) -> Option<Greeted> {
     };
     let mut ahead = BytesMut::new();
     let carrier = if terms.tls {
-        let shaking = Box::pin(shake(stream, listener, &service.running));
+        let shaking = Box::pin(shake(stream, listener, &service.running, limits.handshake));
         let Ok(shaken) = tokio::time::timeout(limits.handshake, shaking).await else {
             metrics.handshake_failed("timeout");
             return None;
