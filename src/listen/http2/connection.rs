@@ -34,14 +34,6 @@ const FRAME: u32 = 16 * 1024;
 /// (MadeYouReset, CVE-2025-8671). Honest clients of long connections make a few: what they sent
 /// crossed the end of an answer. [`Watched`] sees to how many come at a time.
 const PROVOKED_RESETS: usize = 1024;
-/// Requests taken back before we have looked at them: as many as a client may have under way, and
-/// as many again that it puts in their place, in one go.
-fn unseen_resets(streams: u32) -> usize {
-    usize::try_from(streams)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(2)
-        .max(200)
-}
 /// So many requests are taken in before they are served: others wait for this worker too.
 const TOGETHER: usize = 128;
 /// How long a last frame may take to leave.
@@ -50,6 +42,15 @@ const LAST_FRAME: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How long a client that was told to go may take.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Requests taken back before we have looked at them: as many as a client may have under way, and
+/// as many again that it puts in their place, in one go.
+fn unseen_resets(streams: u32) -> usize {
+    usize::try_from(streams)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(2)
+        .max(200)
+}
 
 /// Who serves, and until when.
 #[derive(Clone)]
@@ -165,7 +166,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
         let mut leaving = false;
         let mut had_one = false;
         loop {
+            if !leaving && *stop.borrow() {
+                // A busy client keeps what is below from being looked at.
+                leaving = true;
+                self.connection.graceful_shutdown();
+            }
             let patience = match (leaving, had_one) {
+                // Ends of answers may wait for a slow client.
+                (true, _) if self.connection.has_streams() => FAREWELL.max(self.send),
                 (true, _) => FAREWELL,
                 (false, true) => self.idle,
                 (false, false) => self.first,
@@ -202,12 +210,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
             }
         }
     }
-}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
     /// Takes in all requests that are there. Each look at the connection also writes what there is to
-    /// be written: requests that came together are answered together.
-    /// `crowded`: so many are at work that none more is taken in now.
+    /// be written: requests that came together are answered together. `crowded`: so many are at work
+    /// that none more is taken in now.
     fn poll_requests(&mut self, cx: &mut Context<'_>, crowded: bool) -> Poll<Came> {
         if self.sight.poll_flood(cx).is_ready() {
             return Poll::Ready(Came::Flood);
