@@ -2,7 +2,7 @@
 
 use super::build::Builder;
 use super::settings::{Settings, SiteSettings};
-use crate::config::Diagnostic;
+use crate::config::{Diagnostic, Place};
 use crate::tls::acme::settings::Challenge;
 use crate::tls::{Common, SiteOrder, SiteTls};
 use std::collections::BTreeMap;
@@ -41,8 +41,9 @@ impl Builder<'_> {
             // Names that clients ask for are told apart by the sites' hosts.
             let orders = orders.filter(|order| !order.names.is_empty());
             for (order, acme) in orders.zip(acme) {
-                let Some((policy, other, place)) = first.get(&order.id) else {
-                    first.insert(&order.id, (&order.policy, &site.name.value, acme.place));
+                let place = start_of(acme.place);
+                let Some((policy, other, theirs)) = first.get(&order.id) else {
+                    first.insert(&order.id, (&order.policy, &site.name.value, place));
                     continue;
                 };
                 let Some(key) = order.policy.difference(policy) else {
@@ -53,9 +54,9 @@ impl Builder<'_> {
                     "the sites `{other}` and `{name}` have the same certificate ordered in different ways"
                 );
                 self.errors.push(
-                    Diagnostic::new(acme.place, what)
+                    Diagnostic::new(place, what)
                         .label(format!("another `{key}`"))
-                        .related(*place, format!("that of the site `{other}`"))
+                        .related(*theirs, format!("that of the site `{other}`"))
                         .help("it is ordered once for both, for they have the same hosts: give both the same `acme`"),
                 );
             }
@@ -75,7 +76,7 @@ impl Builder<'_> {
         };
         let ordering = settings.sites.iter().filter_map(|site| {
             let acme = site.tls.as_ref()?.acme.as_ref()?;
-            Some((&site.name.value, acme))
+            acme.sound.then_some((&site.name.value, acme))
         });
         let ordering: Vec<_> = ordering.collect();
         // Whichever listener is asked, it answers for all sites.
@@ -110,7 +111,7 @@ impl Builder<'_> {
                 count => format!(" and of {count} more"),
             };
             self.errors.push(
-                Diagnostic::new(acme.place, format!("{what} `{name}`{more}"))
+                Diagnostic::new(start_of(acme.place), format!("{what} `{name}`{more}"))
                     .label(label)
                     .help(help)
                     .warning(),
@@ -210,6 +211,14 @@ impl Builder<'_> {
         } else {
             first
         })
+    }
+}
+
+/// Of a table: else the whole of it would be underlined.
+fn start_of(place: Place) -> Place {
+    Place {
+        end: place.start,
+        ..place
     }
 }
 
