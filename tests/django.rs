@@ -5,7 +5,7 @@ mod support;
 use serde_json::{Value, json};
 use std::net::TcpStream;
 use std::process::Command;
-use support::{Client, Folder, Parvis, Reply, Site, until};
+use support::{Client, Folder, Parvis, Reply, Site, certificates, programs, secure, until};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
@@ -613,4 +613,126 @@ fn guests_are_recorded_and_who_is_signed_in_is_not() {
             .collect();
         (items == [("/", 2), ("/account/", 1), ("/styled/", 1)]).then_some(())
     });
+}
+
+/// The site over TLS alone, as Django documents it for a site behind a proxy, and its authority's
+/// certificate.
+fn secure_edge() -> (Edge, certificates::Authority, std::path::PathBuf) {
+    let site = Site::start_with(&[("SITE_SECURE", "1")]);
+    let authority = certificates::Authority::new();
+    let folder = Folder::new();
+    authority.sign(&["localhost"]).write(&folder, "site");
+    let ca = folder.write("ca.pem", &authority.pem);
+    let tls = "[site.tls]\ncertificate = \"@DIR/site.pem\"\nkey = \"@DIR/site.key\"\n\
+               redirect = false\n[[site.route]]\npath = \"/ws/*\"";
+    let text = configuration(&site, "")
+        .replace(
+            "\"127.0.0.1:0\"]",
+            "\"127.0.0.1:0\", { address = \"127.0.0.2:0\", tls = true }]",
+        )
+        .replace("[[site.route]]\npath = \"/ws/*\"", tls)
+        // Django asks of it whether the app is well, without TLS and so in vain.
+        .replace(HEALTH, "");
+    let parvis = Parvis::start_in(folder, &text, &[]);
+    let site = Some(site);
+    (Edge { parvis, site }, authority, ca)
+}
+
+/// A browser's part: what Django asks of a form over https is more than over http.
+const SIGN_IN: &str = r#"
+import json, socket, sys, requests
+plain, port, ca = sys.argv[1], sys.argv[2], sys.argv[3]
+find = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *rest, **more: find("127.0.0.2" if host == "localhost" else host, *rest, **more)
+site = f"https://localhost:{port}"
+told = {}
+with requests.Session() as session:
+    # Nothing of the machine's own: no proxy, and no other authorities.
+    session.trust_env = False
+    session.verify, session.headers["Accept"] = ca, "application/json"
+    # Without TLS, Django sends the client to where it is: it knows that it was not used.
+    answer = session.get(f"http://{plain}/account/", allow_redirects=False, timeout=20)
+    told["plain"] = [answer.status_code, answer.headers["Location"]]
+    token = session.get(f"{site}/account/", timeout=20).json()["csrf"]
+    form = {"username": "ada", "password": "lovelace"}
+    def sign_in(**fields):
+        fields["X-CSRFToken"] = token
+        return session.post(f"{site}/account/", form, headers=fields, timeout=20)
+    told["bare"] = sign_in().status_code
+    told["other"] = sign_in(Referer="https://evil.test/").status_code
+    told["origin"] = sign_in(Origin="https://evil.test").status_code
+    told["user"] = sign_in(Referer=f"{site}/account/", Origin=site).json()
+    told["again"] = session.get(f"{site}/account/", timeout=20).json()["user"]
+    told["cookies"] = {cookie.name: cookie.secure for cookie in session.cookies}
+    echo = session.get(f"{site}/echo/", timeout=20, headers={"X-Forwarded-Proto": "http"}).json()
+    told["secure"], told["host"] = echo["secure"], echo["host"] == f"localhost:{port}"
+print(json.dumps(told))
+"#;
+
+#[test]
+fn over_tls_django_is_secure_and_signs_in() {
+    let (edge, _, ca) = secure_edge();
+    let plain = edge.parvis.address().to_string();
+    let port = edge.parvis.listeners()[1].port().to_string();
+    let told = programs::script(SIGN_IN, &[&plain, &port, ca.to_str().unwrap()]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let expected = json!({
+        "plain": [301, format!("https://{plain}/account/")],
+        "bare": 403,
+        "other": 403,
+        "origin": 403,
+        "user": { "user": "ada" },
+        "again": "ada",
+        "cookies": { "csrftoken": true, "sessionid": true },
+        "secure": true,
+        "host": true,
+    });
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn two_people_chat_over_tls() {
+    let (edge, authority, _) = secure_edge();
+    let address = edge.parvis.listeners()[1];
+    let enter = |name: &str| {
+        let stream = secure::Secure::open(address, "localhost", &secure::trusting(&authority));
+        let url = format!(
+            "wss://localhost:{}/ws/chat/tea/?name={name}",
+            address.port()
+        );
+        let mut request = url.into_client_request().unwrap();
+        let protocol = "chat.v1".parse().unwrap();
+        let fields = request.headers_mut();
+        fields.insert("Sec-WebSocket-Protocol", protocol);
+        let (socket, response) = tungstenite::client(request, stream.stream).unwrap();
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v1");
+        socket
+    };
+    fn hear<S: std::io::Read + std::io::Write>(socket: &mut WebSocket<S>) -> Value {
+        loop {
+            if let Message::Text(text) = socket.read().unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+    let mut ada = enter("ada");
+    assert_eq!(hear(&mut ada)["type"], "history");
+    assert_eq!(hear(&mut ada)["users"], json!(["ada"]));
+    let mut bob = enter("bob");
+    assert_eq!(hear(&mut bob)["type"], "history");
+    for socket in [&mut ada, &mut bob] {
+        assert_eq!(hear(socket)["users"], json!(["ada", "bob"]));
+    }
+    // Each message is longer than a record of TLS.
+    let long = "x".repeat(20_000);
+    for n in 0..20 {
+        let text = format!("{n} {long}");
+        let message = json!({ "type": "message", "text": text }).to_string();
+        ada.send(Message::text(message)).unwrap();
+        for socket in [&mut ada, &mut bob] {
+            assert_eq!(hear(socket)["text"], text);
+        }
+    }
+    bob.close(None).unwrap();
+    assert_eq!(hear(&mut ada)["users"], json!(["ada"]));
 }

@@ -17,6 +17,8 @@ mod life;
 mod priorities;
 #[path = "http2/requests.rs"]
 mod requests;
+#[path = "http2/secured.rs"]
+mod secured;
 #[path = "http2/streams.rs"]
 mod streams;
 #[path = "http2/websockets.rs"]

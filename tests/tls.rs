@@ -5,6 +5,8 @@ mod support;
 
 #[path = "tls/admission.rs"]
 mod admission;
+#[path = "tls/asked.rs"]
+mod asked;
 #[path = "tls/bad.rs"]
 mod bad;
 #[path = "tls/bodies.rs"]

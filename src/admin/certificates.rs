@@ -107,9 +107,9 @@ impl Validity {
         let left = end.saturating_sub(now);
         // Some of ACME's live for a week only.
         let is_late = match certificate.source {
-            CertificateSource::StandIn => return Validity::StandIn,
+            CertificateSource::StandIn if left >= 0 => return Validity::StandIn,
             CertificateSource::Acme => left < end.saturating_sub(start) / LATE,
-            CertificateSource::File { .. } => true,
+            CertificateSource::StandIn | CertificateSource::File { .. } => true,
         };
         match left {
             ..0 => Validity::Expired,

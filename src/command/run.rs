@@ -8,6 +8,7 @@ use crate::observe::settings::{Destination, Level};
 use crate::observe::{Logbook, Metrics, Verbosity, open_file};
 use crate::proxy::Running;
 use crate::visits::{Recorder, Tallies};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,12 +27,24 @@ const LAST_LINES_AT_ONCE: Duration = Duration::from_millis(200);
 /// Serves the sites of a configuration until it is told to stop.
 pub fn run(file: &ConfigFile) -> Result<(), Failure> {
     let path = files::choose(file)?;
+    raise_descriptors();
     let began = Instant::now();
     let (edge, warnings) = files::load_with_warnings(&path)?;
     let verbosity = crate::observe::start(edge.log.level);
     crate::admin::warn(&warnings);
     let process = Process::prepare(edge, verbosity)?;
     process.serve(Some(path), began.elapsed(), std::future::pending(), |_| {})
+}
+
+/// Lets the process have as many descriptors as it may: the lower limit is for programs that cannot
+/// handle large numbers.
+fn raise_descriptors() {
+    if let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && now < most
+    {
+        // With fewer it works too, for fewer clients.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
 }
 
 /// A process that has its sockets, and serves nobody yet.

@@ -3,6 +3,7 @@
 use super::ListenerTerms;
 use super::settings::Settings;
 use crate::config::{At, Diagnostic, Diagnostics, Place, Size, table};
+use nix::sys::resource::{Resource, getrlimit};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,11 +11,12 @@ use std::time::Duration;
 table! {
     /// How many connections clients may have.
     pub struct ConnectionSettings {
-        /// Of all clients together; 0: as many as the process may have descriptors for. What comes
-        /// beyond is answered 503, and beyond a sixteenth more closed.
+        /// Of all clients together; 0: half as many as the process may have descriptors (each may
+        /// need a second one, to an app). What comes beyond is answered 503, and beyond a sixteenth
+        /// more closed.
         max: usize = 0,
         /// Of one address (IPv6: of one /64), the addresses of trusted proxies excepted; 0: any
-        /// number. What comes beyond is closed.
+        /// number. What comes beyond is answered 429, or closed where TLS is spoken.
         per_address: usize = 0,
         /// For a TLS handshake, and for the header of the PROXY protocol before it.
         handshake_timeout: Duration = Duration::from_secs(10),
@@ -43,9 +45,9 @@ table! {
 /// `[server.connections]`, as connections are held to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Of all clients; `usize::MAX` for any number.
+    /// Of all clients; 0 for any number.
     pub max: usize,
-    /// Of one address; `usize::MAX` for any number.
+    /// Of one address; 0 for any number.
     pub per_address: usize,
     /// For a handshake.
     pub handshake: Duration,
@@ -55,11 +57,21 @@ impl ConnectionLimits {
     /// Of settings.
     pub fn build(settings: &ConnectionSettings) -> Self {
         ConnectionLimits {
-            max: settings.max,
+            max: match settings.max {
+                0 => half_of_descriptors(),
+                max => max,
+            },
             per_address: settings.per_address,
             handshake: settings.handshake_timeout,
         }
     }
+}
+
+/// 0 when the system does not tell, or there is no limit.
+fn half_of_descriptors() -> usize {
+    let limits = getrlimit(Resource::RLIMIT_NOFILE);
+    let half = limits.map_or(0, |(now, _)| now / 2);
+    usize::try_from(half).unwrap_or(0)
 }
 
 /// `[server.http2]`, as connections are held to it.

@@ -38,6 +38,11 @@ impl Carrier {
         }
     }
 
+    /// Whether what was to be written waits for others, and not for the client.
+    pub fn in_line(&self) -> bool {
+        matches!(self, Carrier::Http2(stream) if stream.in_line())
+    }
+
     /// A number for the connection, as pingora wants one.
     pub fn id(&self) -> RawFd {
         self.socket().map_or(-1, AsRawFd::as_raw_fd)

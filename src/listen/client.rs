@@ -12,6 +12,7 @@ use crate::proxy::Connection;
 use crate::wire::chunked::Scanner;
 use crate::wire::exchange::LAST_CHUNK;
 use crate::wire::head::{self, Finder};
+use crate::wire::headcount::Seat;
 use crate::wire::{Fault, Framing, Limits, Outbox, Patience, Times, Tunnel};
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
@@ -72,7 +73,25 @@ pub struct ClientStream {
     outbox: Outbox,
     /// TLS may hold back what it took.
     unflushed: bool,
-    _held: Option<OpenConnection>,
+    /// `None` for a stream: its connection has one.
+    place: Option<Place>,
+}
+
+/// A connection's place among those that are counted.
+#[derive(Debug)]
+pub struct Place {
+    _held: OpenConnection,
+    _seat: Seat,
+}
+
+impl Place {
+    /// In the metric, and among those that may be.
+    pub fn new(held: OpenConnection, seat: Seat) -> Self {
+        Place {
+            _held: held,
+            _seat: seat,
+        }
+    }
 }
 
 impl ClientStream {
@@ -82,7 +101,7 @@ impl ClientStream {
         connection: Arc<Connection>,
         times: Times,
         ahead: BytesMut,
-        held: Option<OpenConnection>,
+        place: Option<Place>,
     ) -> Self {
         let digest = Arc::new(connection.digest());
         ClientStream {
@@ -99,7 +118,7 @@ impl ClientStream {
             holding: Patience::default(),
             outbox: Outbox::default(),
             unflushed: false,
-            _held: held,
+            place,
         }
     }
 
@@ -384,6 +403,10 @@ impl ClientStream {
 
     /// Ready when the client has not taken a byte for too long.
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.io.as_ref().is_some_and(Carrier::in_line) {
+            self.writing.stop();
+            return Poll::Pending;
+        }
         if !self.writing.running() {
             self.writing.restart(Some(self.times.send));
         }
@@ -533,8 +556,11 @@ impl AsyncWrite for ClientStream {
 #[async_trait]
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
-        // A client that is gone already is no news.
-        let _ = poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await;
+        let limit = self.times.send;
+        let shutdown = poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx));
+        // A client that is gone already is no news, and one that takes nothing is not told that
+        // nothing was cut off.
+        let _ = tokio::time::timeout(limit, shutdown).await;
     }
 }
 
@@ -549,8 +575,9 @@ impl Drop for ClientStream {
             return;
         }
         if unread && let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            // Owned by the worker's runtime, and over after at most `LINGER`.
-            runtime.spawn(linger(io));
+            // Owned by the worker's runtime, and over after at most `LINGER`. The connection counts
+            // until then.
+            runtime.spawn(linger(io, self.place.take()));
         }
     }
 }
@@ -562,7 +589,7 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Closes a connection on which the client may still be sending: a plain close would make the
 /// kernel reset it, and the client might never see the answer (RFC 9112 section 9.6).
-pub(super) async fn linger(mut io: Carrier) {
+pub(super) async fn linger(mut io: Carrier, _place: Option<Place>) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let drain = async {
         io.shutdown().await?;

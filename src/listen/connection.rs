@@ -4,6 +4,7 @@ use super::client::{ClientStream, NoHead};
 use crate::proxy::{Engine, Running, refuse};
 use bytes::Bytes;
 use pingora::apps::HttpServerApp;
+use pingora::protocols::Shutdown;
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub async fn serve(
             () = over(&mut stop, moment) => false,
         };
         if !came {
+            // Over TLS, a client can tell an end from a cut (RFC 8446 section 6.1).
+            Shutdown::shutdown(&mut *client).await;
             return;
         }
         client = match exchange(client, &engine, &running, &stop, Instant::now()).await {
@@ -78,7 +81,7 @@ pub async fn exchange(
 /// How long a request is still waited for when the process is ending. Clients have seen their
 /// connections come about: a first request may be on its way, and few clients send it again when
 /// it is lost.
-const NEWCOMER: Duration = Duration::from_secs(1);
+pub const NEWCOMER: Duration = Duration::from_secs(1);
 /// The same for later requests. Those that have arrived are in the socket, which is looked at in
 /// this time; those on their way clients send again, for any server may close a kept connection.
 const KNOWN: Duration = Duration::from_millis(50);

@@ -9,8 +9,10 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
@@ -34,15 +36,16 @@ const UNRECOGNISED: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 const HANDSHAKE_RECORD: u8 = 22;
 
 /// Does a handshake. `None` when there is nothing to serve: it failed, which was counted, or it was
-/// all that the client wanted.
-/// `peer`: the client's address, also when a load balancer told it.
+/// all that the client wanted. `peer`: the client's address, also when a load balancer told it;
+/// `limit`: for how long the caller waits for it.
 pub async fn shake(
     stream: TcpStream,
     listener: SocketAddr,
     peer: IpAddr,
     running: &Running,
+    limit: Duration,
 ) -> Option<Shaken> {
-    match attempt(stream, listener, peer, running).await {
+    match attempt(stream, listener, peer, running, Instant::now() + limit).await {
         Ok(shaken) => shaken,
         Err(reason) => {
             running.metrics.handshake_failed(reason);
@@ -56,6 +59,7 @@ async fn attempt(
     listener: SocketAddr,
     peer: IpAddr,
     running: &Running,
+    end: Instant,
 ) -> Result<Option<Shaken>, &'static str> {
     let mut first = [0u8];
     match stream.peek(&mut first).await {
@@ -93,8 +97,9 @@ async fn attempt(
     if let Some(name) = hello.server_name()
         && let Some(order) = site.on_demand(name)
     {
-        // Without one, a stand-in is shown.
-        drop(running.issuer.wanted(order, name, peer).await);
+        // Without one, a stand-in is shown: the client must still have the time for that.
+        let most = end.saturating_duration_since(Instant::now()) / 2;
+        drop(tokio::time::timeout(most, running.issuer.wanted(order, name, peer)).await);
     }
     let heavy = site.is_heavy_for(&start.client_hello());
     let stream = finish(start, site.config(), heavy)
@@ -121,6 +126,11 @@ fn site(edge: &Edge, listener: SocketAddr, name: Option<&str>) -> Option<Arc<Sit
 }
 
 /// Signing with RSA takes a millisecond, in which nobody else of this worker would be served.
+///
+/// A client that offers no key share that is taken (HelloRetryRequest, RFC 8446 section 4.1.4) is
+/// signed for when it speaks again, which is on the worker's own thread: rustls does not tell
+/// beforehand. Browsers and libraries offer one that is taken; who does not on purpose pays with a
+/// round trip for each.
 async fn finish(
     start: StartHandshake<TcpStream>,
     config: Arc<ServerConfig>,
@@ -129,8 +139,31 @@ async fn finish(
     if !heavy {
         return start.into_stream(config).await;
     }
-    let signing = tokio::task::spawn_blocking(move || start.into_stream(config));
-    signing.await.map_err(io::Error::other)?.await
+    aside(move || start.into_stream(config)).await?.await
+}
+
+/// So many handshakes of a worker sign at the same time. There are about as many workers as cores,
+/// so that all cores are busy with that; more of them would only take the threads by which files
+/// are read.
+const SIGNING: usize = 2;
+
+/// Does something that takes its time on another thread; waits for its turn.
+///
+/// # Errors
+/// It panicked, or the worker ends.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    thread_local! {
+        static TURNS: Arc<Semaphore> = Arc::new(Semaphore::new(SIGNING));
+    }
+    let turn = TURNS.with(Arc::clone).acquire_owned().await;
+    let turn = turn.map_err(io::Error::other)?;
+    let working = tokio::task::spawn_blocking(move || {
+        let done = work();
+        // Not before, also when nobody waits for it any more.
+        drop(turn);
+        done
+    });
+    working.await.map_err(io::Error::other)
 }
 
 /// Why a handshake failed, as the metric has it.
@@ -153,3 +186,44 @@ fn reason(error: &io::Error) -> &'static str {
 const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
 Content-Length: 60\r\nConnection: close\r\n\r\n\
 This port speaks HTTPS. Put https:// before the address.    ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use std::sync::mpsc::channel;
+
+    #[tokio::test]
+    async fn who_signs_leaves_threads_for_others() {
+        let (started, starts) = channel();
+        let mut ends = Vec::new();
+        let mut all = Vec::new();
+        for n in 0..20 {
+            let (end, ended) = channel::<()>();
+            let started = started.clone();
+            all.push(Box::pin(aside(move || {
+                started.send(n).unwrap();
+                // The other end is dropped.
+                let _ = ended.recv();
+            })));
+            ends.push(end);
+        }
+        assert!(all.iter_mut().all(|one| one.now_or_never().is_none()));
+        let mut first: Vec<_> = starts.iter().take(SIGNING).collect();
+        first.sort();
+        assert_eq!(first, (0..SIGNING).collect::<Vec<_>>());
+        // What else there is to do is done, by threads that no one waits for.
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+        assert!(all.iter_mut().all(|one| one.now_or_never().is_none()));
+        assert!(starts.try_recv().is_err());
+        // Who does not wait any more gives its turn away when it has ended.
+        drop(all.remove(0));
+        assert!(all[SIGNING - 1].as_mut().now_or_never().is_none());
+        assert!(starts.try_recv().is_err());
+        drop(ends);
+        for one in all {
+            one.await.unwrap();
+        }
+        assert_eq!(starts.try_iter().count(), 20 - SIGNING);
+    }
+}

@@ -1,9 +1,9 @@
 //! A connection that was just accepted: who it is for, whether there is room, what it speaks.
 
 use super::carrier::Carrier;
-use super::client::{ClientStream, linger};
-use super::connection::serve;
-use super::handshake::{Shaken, shake};
+use super::client::{ClientStream, Place, linger};
+use super::connection::{NEWCOMER, over, serve};
+use super::handshake::shake;
 use super::http2::{self, Service};
 use super::open::Open;
 use super::proxied;
@@ -43,8 +43,49 @@ This address has too many connections open now.\n";
 /// So many clients at a time are told that they have too many connections.
 const MOST_TOLD: usize = 64;
 
+/// A connection that is to be served: who it is for is known, and there is room.
+struct Greeted {
+    carrier: Carrier,
+    /// Read of it already.
+    ahead: BytesMut,
+    facts: Facts,
+    place: Place,
+    open: Open,
+}
+
 /// Serves a connection to its end.
 pub async fn receive(newcomer: Newcomer, service: Service) {
+    let mut stop = service.stop.clone();
+    let greeted = tokio::select! {
+        biased;
+        greeted = greet(newcomer, &service) => greeted,
+        // Who has said nothing yet does not hold up the end.
+        () = over(&mut stop, NEWCOMER) => None,
+    };
+    let Some(greeted) = greeted else { return };
+    let Greeted {
+        carrier,
+        ahead,
+        facts,
+        place,
+        open,
+    } = greeted;
+    if facts.http2 {
+        Box::pin(http2::serve(carrier, ahead, Arc::new(facts), service, open)).await;
+        drop(place);
+    } else {
+        // The stream notes its socket itself.
+        drop(open);
+        let connection = Arc::new(Connection::new(Arc::new(facts)));
+        let times = service.running.edge.load().times;
+        let client = ClientStream::new(carrier, connection, times, ahead, Some(place));
+        serve(client, service.engine, service.running, service.stop).await;
+    }
+}
+
+/// Finds out who a connection is for and what it speaks. `None`: there is nothing to serve, which
+/// was counted.
+async fn greet(newcomer: Newcomer, service: &Service) -> Option<Greeted> {
     let edge = service.running.edge.load_full();
     let (terms, limits) = (edge.listener(newcomer.listener), edge.connections);
     let Newcomer {
@@ -59,25 +100,25 @@ pub async fn receive(newcomer: Newcomer, service: Service) {
     if terms.proxy_protocol {
         let trusted = edge.trusted.contains(peer.ip());
         let reading = proxied::read(&mut stream, trusted);
-        match tokio::time::timeout(limits.handshake, reading).await {
-            Ok(Ok(named)) => peer = named.unwrap_or(peer),
-            Ok(Err(reason)) => return metrics.refuse_connection(reason),
-            Err(_) => return metrics.refuse_connection("proxy_protocol_timeout"),
+        let read = tokio::time::timeout(limits.handshake, reading).await;
+        match read.unwrap_or(Err("proxy_protocol_timeout")) {
+            Ok(named) => peer = named.unwrap_or(peer),
+            Err(reason) => {
+                metrics.refuse_connection(reason);
+                return None;
+            }
         }
     }
     // A proxy has the connections of many clients, and its own, by which it looks how we are.
     let counted = !edge.trusted.contains(peer.ip());
-    let (http2, header) = (edge.http2.enabled, edge.times.header);
-    // A connection may live longer than a configuration.
-    drop(edge);
-    let (seat, full) = match enter(&service, peer, counted, &limits) {
+    let (seat, full) = match enter(service, peer, counted, &limits) {
         Ok(entered) => entered,
         Err(reason) => {
             metrics.refuse_connection(reason);
             if reason == "per_address" && !terms.tls {
                 tell_crowded(stream).await;
             }
-            return;
+            return None;
         }
     };
     let mut facts = Facts {
@@ -87,45 +128,30 @@ pub async fn receive(newcomer: Newcomer, service: Service) {
         http2: false,
         full,
     };
-    if terms.tls {
-        let shaking = Box::pin(shake(stream, listener, peer.ip(), &service.running));
+    let mut ahead = BytesMut::new();
+    let carrier = if terms.tls {
+        let limit = limits.handshake;
+        let shaking = Box::pin(shake(stream, listener, peer.ip(), &service.running, limit));
         let Ok(shaken) = tokio::time::timeout(limits.handshake, shaking).await else {
-            return metrics.handshake_failed("timeout");
+            metrics.handshake_failed("timeout");
+            return None;
         };
-        let Some(Shaken {
-            stream,
-            secured,
-            http2,
-        }) = shaken
-        else {
-            return;
-        };
-        facts.secured = Some(secured);
-        if http2 {
-            facts.http2 = true;
-            let life = http2::serve(stream, BytesMut::new(), Arc::new(facts), service, open);
-            Box::pin(life).await;
-        } else {
-            drop(open);
-            let carrier = Carrier::Tls(Box::new(stream));
-            speak(carrier, BytesMut::new(), facts, held, service).await;
-            drop(seat);
-            return;
-        }
+        let shaken = shaken?;
+        facts.secured = Some(shaken.secured);
+        facts.http2 = shaken.http2;
+        Carrier::Tls(Box::new(shaken.stream))
     } else {
-        let mut ahead = BytesMut::new();
-        if http2 && terms.h2c && begins_with_preface(&mut stream, &mut ahead, header).await {
-            facts.http2 = true;
-            let life = http2::serve(stream, ahead, Arc::new(facts), service, open);
-            Box::pin(life).await;
-        } else {
-            drop(open);
-            speak(Carrier::Plain(stream), ahead, facts, held, service).await;
-            drop(seat);
-            return;
-        }
-    }
-    drop((held, seat));
+        let (may, limit) = (terms.h2c && edge.http2.enabled, edge.times.header);
+        facts.http2 = may && begins_with_preface(&mut stream, &mut ahead, limit).await?;
+        Carrier::Plain(stream)
+    };
+    Some(Greeted {
+        carrier,
+        ahead,
+        facts,
+        place: Place::new(held, seat),
+        open,
+    })
 }
 
 /// Tells a client that it has too many connections, unless too many are being told so: these have
@@ -150,22 +176,8 @@ async fn tell_crowded(stream: TcpStream) {
 pub(super) async fn tell(mut stream: TcpStream, answer: &[u8]) {
     // Who does not take it has gone.
     if stream.write_all(answer).await.is_ok() {
-        linger(Carrier::Plain(stream)).await;
+        linger(Carrier::Plain(stream), None).await;
     }
-}
-
-/// A connection of HTTP/1.
-async fn speak(
-    carrier: Carrier,
-    ahead: BytesMut,
-    facts: Facts,
-    held: OpenConnection,
-    service: Service,
-) {
-    let connection = Arc::new(Connection::new(Arc::new(facts)));
-    let times = service.running.edge.load().times;
-    let client = ClientStream::new(carrier, connection, times, ahead, Some(held));
-    serve(client, service.engine, service.running, service.stop).await;
 }
 
 /// Whether there is room for a connection; if only for being told that there is none.
@@ -188,12 +200,13 @@ fn enter(
     }
 }
 
-/// Reads until it is clear whether the client begins with HTTP/2. What was read is in `ahead`.
+/// Reads until it is clear whether the client begins with HTTP/2. What was read is in `ahead`. `None`:
+/// it says nothing.
 async fn begins_with_preface(
     stream: &mut TcpStream,
     ahead: &mut BytesMut,
     limit: Duration,
-) -> bool {
+) -> Option<bool> {
     let reading = async {
         loop {
             let n = ahead.len().min(PREFACE.len());
@@ -208,5 +221,10 @@ async fn begins_with_preface(
             }
         }
     };
-    tokio::time::timeout(limit, reading).await.unwrap_or(false)
+    let read = tokio::time::timeout(limit, reading).await;
+    match read {
+        Ok(preface) => Some(preface),
+        // What began otherwise is judged as HTTP/1.
+        Err(_) => (!ahead.is_empty()).then_some(false),
+    }
 }

@@ -1,6 +1,7 @@
 //! A certificate that a site can show, with its key.
 
 use super::facts::{self, Facts};
+use super::names::is_for;
 use super::status::{CertificateSource, CertificateStatus};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
@@ -47,6 +48,11 @@ impl Certificate {
             facts,
             source,
         }
+    }
+
+    /// Whether it is for this host, whatever its time. `host`: a name or an address.
+    pub fn is_for(&self, host: &str) -> bool {
+        self.facts.names.iter().any(|own| is_for(own, host))
     }
 
     /// Whether a client that takes these signatures can check it.

@@ -60,6 +60,16 @@ impl ClientCa {
                     return None;
                 }
             };
+            if !facts.is_authority {
+                let subject = &facts.subject;
+                let what = format!("the certificate {subject:?} in {shown} is no authority's");
+                errors.push(
+                    Diagnostic::new(file.place, what)
+                        .label("whoever has its key could issue identities that are accepted here")
+                        .help("name the authority that issued it: its certificate says CA:TRUE; only a very old one does not")
+                        .warning(),
+                );
+            }
             if facts.not_after < now {
                 let (subject, end) = (&facts.subject, day(facts.not_after));
                 let what = format!("the authority {subject:?} in {shown} expired on {end}");

@@ -16,7 +16,6 @@ pub struct Common {
     redis: Option<RedisServer>,
     shared: Option<Arc<Shared>>,
     vault: Option<Arc<Vault>>,
-    watched: Vec<PathBuf>,
 }
 
 impl Common {
@@ -48,7 +47,6 @@ impl Common {
             redis,
             shared,
             vault,
-            watched: settings.files().map(Path::to_path_buf).collect(),
         })
     }
 
@@ -75,11 +73,6 @@ impl Common {
     /// The Redis that edges share, for ACME.
     pub fn shared(&self) -> Option<&Arc<Shared>> {
         self.shared.as_ref()
-    }
-
-    /// Files whose change means a reload.
-    pub fn watched(&self) -> &[PathBuf] {
-        &self.watched
     }
 
     /// Where the secrets of tickets are; `None`: clients are given none.

@@ -144,11 +144,11 @@ mod tests {
             "CN=L. Eagle,O=Sue\\, Grabbit and Runn,C=DE"
         );
         for (value, written) in [
-            ("# a ", "CN=\\# a\\ "),
+            ("# a ", "CN=\\# a\\20"),
             ("a\r\nX-Evil: 1", "CN=a\\0D\\0AX-Evil: 1"),
             ("Lučić", "CN=Lu\\C4\\8Di\\C4\\87"),
             ("a+b;<c>\"\\", "CN=a\\+b\\;\\<c\\>\\\"\\\\"),
-            (" ", "CN=\\ "),
+            (" ", "CN=\\20"),
         ] {
             let written_as = subject(&[(DnType::CommonName, utf8(value))]);
             assert_eq!(written_as, written);

@@ -30,6 +30,8 @@ pub struct Facts {
     pub weak_signature: Option<&'static str>,
     /// Whether its uses, if it has any, have that of a server among them.
     pub for_servers: bool,
+    /// Whether it may issue others: its basic constraints say so (RFC 5280 section 4.2.1.9).
+    pub is_authority: bool,
     subject_der: Vec<u8>,
     issuer_der: Vec<u8>,
     subject_key: Option<Vec<u8>>,
@@ -82,6 +84,7 @@ impl Facts {
             key: key(parsed.public_key()),
             weak_signature: weak(&oid),
             for_servers: true,
+            is_authority: false,
             subject_der: parsed.subject().as_raw().to_vec(),
             issuer_der: parsed.issuer().as_raw().to_vec(),
             subject_key: None,
@@ -104,6 +107,7 @@ impl Facts {
                 ParsedExtension::ExtendedKeyUsage(uses) => {
                     self.for_servers = uses.server_auth || uses.any;
                 }
+                ParsedExtension::BasicConstraints(basic) => self.is_authority = basic.ca,
                 _ => {}
             }
         }

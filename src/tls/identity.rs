@@ -1,6 +1,6 @@
 //! Who a client is, by its certificate.
 
-use super::choice::now;
+use super::clock::signed_now;
 use super::facts::{Facts, fingerprint};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -32,7 +32,7 @@ impl ClientIdentity {
     /// Costs some microseconds: to be called once per connection.
     pub fn of(connection: &ServerConnection) -> Option<Arc<ClientIdentity>> {
         let certificate = connection.peer_certificates()?.first()?;
-        ClientIdentity::read(certificate, now()).map(Arc::new)
+        ClientIdentity::read(certificate, signed_now()).map(Arc::new)
     }
 
     /// Of a certificate that was verified. `now`: seconds since the Unix epoch.

@@ -13,6 +13,7 @@ pub mod acme;
 mod certificate;
 mod choice;
 mod client_ca;
+mod clock;
 mod common;
 mod distinguished_name;
 mod facts;

@@ -78,7 +78,11 @@ fn wrong(url: &At<Text>) -> Diagnostic {
     }
 }
 
-fn server(url: &str) -> Result<ConnectionInfo, &'static str> {
+/// How to connect to the Redis of a URL (`redis://` or `unix:`). Connects to nobody.
+///
+/// # Errors
+/// The URL is none of a Redis. Never with the URL in it, which may have a password.
+pub fn server(url: &str) -> Result<ConnectionInfo, &'static str> {
     match url.split_once(':').map(|(scheme, _)| scheme) {
         Some("rediss" | "valkeys") => {
             return Err(

@@ -2,8 +2,9 @@
 
 use super::acme::{Order, OrderRequest};
 use super::certificate::{self, Certificate};
-use super::choice::{Choice, is_rsa, now};
+use super::choice::{Choice, is_rsa};
 use super::client_ca::ClientCa;
+use super::clock::signed_now;
 use super::common::Common;
 use super::facts::Facts;
 use super::handshake::{self, Parts};
@@ -17,7 +18,6 @@ use aws_lc_rs::digest::{Context, SHA256};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ProducesTickets};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a site's TLS is built from.
@@ -53,7 +53,6 @@ pub struct SiteTls {
     admission: Option<[u8; 32]>,
     redirect: bool,
     orders: Vec<Arc<Order>>,
-    watched: Vec<PathBuf>,
 }
 
 impl SiteTls {
@@ -61,7 +60,7 @@ impl SiteTls {
     /// as are warnings (a certificate that ends soon). Blocks: reads files.
     pub fn build(order: &SiteOrder<'_>, errors: &mut Diagnostics) -> Option<SiteTls> {
         let before = errors.found();
-        let (settings, now) = (order.settings, now());
+        let (settings, now) = (order.settings, signed_now());
         let files = files(settings, now, errors);
         let acme = settings.acme.as_ref().and_then(|acme| {
             let request = OrderRequest {
@@ -116,7 +115,6 @@ impl SiteTls {
             admission: client_ca.as_ref().map(|ca| ca.digest),
             client_ca: client_ca.map(|ca| ca.required),
             redirect: settings.redirect,
-            watched: settings.files().map(Path::to_path_buf).collect(),
             orders: acme.into_iter().collect(),
             choice,
         })
@@ -127,16 +125,13 @@ impl SiteTls {
         self.config.clone()
     }
 
-    /// Whether a handshake may sign with RSA, which takes a millisecond: away from the event loop.
-    pub fn is_heavy(&self) -> bool {
-        self.choice.has_rsa()
-    }
-
-    /// Whether the handshake that begins so would sign with RSA. (If it does not resume: then
-    /// nothing is signed.)
+    /// Whether the handshake that begins so would sign with RSA, which takes a millisecond: away
+    /// from the event loop. (If it does not resume: then nothing is signed.)
     pub fn is_heavy_for(&self, hello: &ClientHello<'_>) -> bool {
         let name = hello.server_name();
-        let chosen = self.choice.choose(name, hello.signature_schemes(), now());
+        let chosen = self
+            .choice
+            .choose(name, hello.signature_schemes(), signed_now());
         chosen.is_some_and(|key| is_rsa(&key))
     }
 
@@ -160,16 +155,17 @@ impl SiteTls {
         &self.orders
     }
 
-    /// The order by which a certificate may be had for a name that has none yet; `None`: there is
-    /// nothing to wait for. `name`: the client's server name, in lower case.
+    /// The order by which a certificate may be had for a name that has none yet, neither by ACME nor
+    /// in a file; `None`: there is nothing to wait for. `name`: the client's server name, in lower
+    /// case.
     pub fn on_demand(&self, name: &str) -> Option<&Arc<Order>> {
         let order = self.orders.first().filter(|order| order.is_on_demand())?;
-        order.certificate(Some(name)).is_none().then_some(order)
-    }
-
-    /// Files whose change means a reload.
-    pub fn watched(&self) -> &[PathBuf] {
-        &self.watched
+        if order.certificate(Some(name)).is_some() {
+            return None;
+        }
+        let (mut files, now) = (self.choice.files.iter(), signed_now());
+        let is_there = files.any(|own| own.is_for(name) && own.facts.is_valid_at(now));
+        (!is_there).then_some(order)
     }
 
     /// The certificates that clients may see now. Of those that were asked for on demand, only the
@@ -196,11 +192,14 @@ impl SiteTls {
             return self.admission == other.admission;
         }
         // Which of its certificates the other site showed is not known: all must be this site's.
+        // Those that were asked for on demand are its own, and not among them here.
+        let asks = other.orders.iter().any(|order| order.is_on_demand());
         let own = self.leaves();
         let theirs = other.leaves();
         self.client_ca.is_none()
             && other.client_ca.is_none()
             && self.min_version <= other.min_version
+            && !asks
             && !theirs.is_empty()
             && theirs.iter().all(|leaf| own.contains(leaf))
     }

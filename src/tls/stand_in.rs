@@ -10,8 +10,9 @@ use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
 
 const NAME: &str = "parvis stand-in, waiting for a certificate";
-/// Long enough for whatever keeps the real one away to be mended.
-const DAYS: i64 = 30;
+/// Longer than whatever keeps the real one away may last: a new one is made only when the
+/// configuration is loaded anew, and one that has ended is one more thing to wonder about.
+const DAYS: i64 = 365;
 /// One that ends sooner is not kept over a reload.
 const KEEP: i64 = 7 * 86_400;
 

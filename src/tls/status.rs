@@ -31,7 +31,7 @@ pub struct CertificateStatus {
 
 impl CertificateStatus {
     /// Whether it has ended, or will so soon that somebody should look at it. `now`: seconds since
-    /// the Unix epoch. A stand-in never does: it is replaced, or made anew.
+    /// the Unix epoch. A stand-in is not looked after: it waits to be replaced.
     pub fn ends_soon(&self, now: i64) -> bool {
         let left = self.not_after.saturating_sub(now);
         left < WARN_BEFORE && self.source != CertificateSource::StandIn

@@ -211,9 +211,14 @@ fn forbidden(name: &[u8]) -> bool {
         "transfer-encoding",
         "upgrade",
     ];
+    // Apps that follow CGI take `_` and `-` for the same.
+    let same = |a: &u8, b: &u8| match a {
+        b'_' => *b == b'-',
+        a => a.eq_ignore_ascii_case(b),
+    };
     let starts = |prefix: &str| {
         name.get(..prefix.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
+            .is_some_and(|head| head.iter().zip(prefix.as_bytes()).all(|(a, b)| same(a, b)))
     };
     NAMES
         .iter()
@@ -223,6 +228,8 @@ fn forbidden(name: &[u8]) -> bool {
         || starts("x-real-ip")
         || starts("x-request-id")
         || starts("if-")
+        || starts("client-cert")
+        || starts("x-client-")
 }
 
 #[cfg(test)]

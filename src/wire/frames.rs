@@ -78,7 +78,7 @@ struct Measure {
 
 /// A browser that leaves a page resets what the page still loads, up to a hundred streams at once,
 /// and may do so for every page of a quick walk. nghttp2 (Apache, Node) has the same 1000 and 33,
-/// Envoy 500 in all, Netty 200 in 30 s. Each answer that was begun gives one back: a client that
+/// Envoy 500 in all, Netty 200 in 30 s. Each answer of which a part was sent gives one back: a client that
 /// ends gRPC streams or event streams by a reset after their answer is never counted.
 const RESETS: Measure = Measure::of(1_000, 33, 1_000);
 /// An honest client makes none. A library's bug may make one per request; h2 itself ends the
@@ -202,6 +202,8 @@ pub struct Watch {
     /// CONTINUATION frames of the header block that is open, and the small ones of them.
     continuations: (u8, u8),
     reset: Marks,
+    /// Streams whose answer has begun.
+    begun: Marks,
 }
 
 impl Default for Watch {
@@ -221,6 +223,7 @@ impl Default for Watch {
             unknown: Bucket::full(&UNKNOWN),
             continuations: (0, 0),
             reset: Marks::default(),
+            begun: Marks::default(),
         }
     }
 }
@@ -253,6 +256,7 @@ impl Watch {
             match frame.kind {
                 kind::DATA => {
                     self.pings.credit(&PINGS, 1);
+                    self.answered(&frame);
                     let updates = frame.length / BYTES_PER_WINDOW;
                     let updates = updates.saturating_add(WINDOWS_PER_FRAME);
                     self.windows.credit(&WINDOWS, updates);
@@ -260,7 +264,10 @@ impl Watch {
                 // The request is answered, or at least its answer begun.
                 kind::HEADERS => {
                     self.pings.credit(&PINGS, 1);
-                    self.resets.credit(&RESETS, 1);
+                    // An interim answer is none, and costs the client nothing.
+                    if frame.ends_stream() {
+                        self.answered(&frame);
+                    }
                 }
                 kind::RST_STREAM => self
                     .had_to_reset(&frame, now)
@@ -272,7 +279,7 @@ impl Watch {
     }
 
     /// What there was too much of, or else what there was most of, against what may be. For when a
-    /// connection was ended for a reason that does not name it.
+    /// connection was ended for a reason that does not name it. `None` when nothing stands out.
     pub fn most(&self) -> Option<Flood> {
         let spent = |bucket: &Bucket, measure: &Measure, flood| {
             let burst = u64::from(measure.burst).saturating_mul(WHOLE);
@@ -297,8 +304,16 @@ impl Watch {
             spent(&self.unknown, &UNKNOWN, Flood::Unknown),
         ];
         let most = all.into_iter().max_by_key(|(spent, _)| *spent);
-        let most = most.filter(|(spent, _)| *spent > 0);
+        // Every connection spends a little.
+        let most = most.filter(|(spent, _)| *spent > WHOLE / 10);
         self.over.or(most.map(|(_, flood)| flood))
+    }
+
+    /// A request was answered, at least in part: its client may take back another.
+    fn answered(&mut self, frame: &Frame) {
+        if !self.begun.mark(frame.stream) {
+            self.resets.credit(&RESETS, 1);
+        }
     }
 
     fn had_to_reset(&mut self, frame: &Frame, now: Instant) -> Result<(), Flood> {

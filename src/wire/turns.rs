@@ -3,7 +3,8 @@
 //! An answer that has bytes to send waits while a more urgent one gets on. Among equally urgent ones,
 //! those of which the client can use parts go on by turns, and the others one after the other, in
 //! the order they began. Nobody starves: an answer that did not get on for 50 ms, because its own
-//! window is empty or its app is slow, has nobody wait.
+//! window is empty or its app is slow, has nobody wait; and whoever has waited for a second sends a
+//! piece whoever is ahead: what an app sends now and then for hours may be urgent.
 
 mod order;
 
@@ -13,7 +14,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use tokio::time::{Instant, Sleep, sleep_until};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+/// An answer waits no longer for others before it may send a piece.
+const PASSED_OVER: Duration = Duration::from_secs(1);
 
 /// The answers of one connection. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +34,7 @@ impl Turns {
             turns: self.clone(),
             place,
             timer: None,
+            passed_over: None,
         }
     }
 
@@ -43,11 +49,24 @@ pub struct Turn {
     turns: Turns,
     place: Place,
     timer: Option<Pin<Box<Sleep>>>,
+    /// When it has waited long enough.
+    passed_over: Option<Pin<Box<Sleep>>>,
 }
 
 impl Turn {
     /// Whether bytes may be sent now. To be asked before each piece, by a task of a tokio runtime.
     pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.poll_ahead(cx).is_pending() {
+            let over = || Box::pin(sleep(PASSED_OVER));
+            let over = self.passed_over.get_or_insert_with(over);
+            std::task::ready!(over.as_mut().poll(cx));
+        }
+        self.passed_over = None;
+        Poll::Ready(())
+    }
+
+    /// Pending while others are ahead.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let mut order = self.turns.lock();
             if order.alone() {

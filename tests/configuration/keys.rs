@@ -307,16 +307,16 @@ respond = { status = 599, body = "x", content_type = "text/html" }
 name = "secured"
 hosts = ["a.example"]
 listen = [{ address = "127.0.0.2:0", proxy_protocol = true, h2c = true }, { address = "127.0.0.3:0", tls = true, proxy_protocol = true }]
-tls = { certificate = "cert.pem", key = "key.pem", certificates = [{ certificate = "cert.pem", key = "key.pem" }], min_version = "1.3", client_ca = "cert.pem", client_auth = "optional", redirect = false }
+tls = { certificate = "cert.pem", key = "key.pem", certificates = [{ certificate = "cert.pem", key = "key.pem" }], min_version = "1.3", client_ca = "ca.pem", client_auth = "optional", redirect = false }
 [[site.route]]
 path = "/*"
 respond = {}
 [[site]]
 name = "ordered"
 hosts = ["b.example", "*.b.example"]
-listen = [{ address = "127.0.0.4:0", tls = true }]
+listen = [{ address = "127.0.0.4:443", tls = true }]
 [site.tls]
-acme = { email = "ops@b.example", directory = "https://ca.example/directory", challenge = "tls-alpn-01", eab = { kid = "k", hmac_key = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0" }, ca = "cert.pem", on_demand = { ask = "http://127.0.0.1:8000/tls-ask" } }
+acme = { email = "ops@b.example", directory = "https://ca.example/directory", challenge = "tls-alpn-01", eab = { kid = "k", hmac_key = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0" }, ca = "ca.pem", on_demand = { ask = "http://127.0.0.1:8000/tls-ask" } }
 [[site.route]]
 path = "/*"
 respond = {}

@@ -4,10 +4,16 @@ use crate::certificate::{Made, made, private};
 use crate::checked::{Mistake, check_path, mistake, right};
 use crate::keys::{with, wrong};
 use crate::support::Folder;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
-/// A certificate for these hosts as `cert.pem` and `key.pem` in this folder.
+/// A certificate for these hosts as `cert.pem` and `key.pem` in this folder, and an authority's as
+/// `ca.pem`.
 pub fn bring(folder: &Folder, hosts: &[&str]) -> Made {
     let made = made(hosts, 365);
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = authority.self_signed(&KeyPair::generate().unwrap());
+    folder.write("ca.pem", &authority.unwrap().pem());
     made.write(&folder.join("cert.pem"), &folder.join("key.pem"));
     made
 }
@@ -92,7 +98,7 @@ fn values_of_a_site_are_checked() {
         "client_auth = \"optional\"", "\"optional\"", "`client_auth` is given without `client_ca`", "whose certificates?";
         "client_ca = \"none.pem\"", "\"none.pem\"", "cannot read ./none.pem: No such file", "";
         "client_ca = \"key.pem\"", "\"key.pem\"", "key.pem", "";
-        "client_ca = \"cert.pem\"\nclient_auth = \"some\"", "\"some\"", "invalid value \"some\"", "expected one of \"required\", \"optional\"";
+        "client_ca = \"ca.pem\"\nclient_auth = \"some\"", "\"some\"", "invalid value \"some\"", "expected one of \"required\", \"optional\"";
         "certificates = \"cert.pem\"", "\"cert.pem\"", "expected a list", "";
         "certificates = [{ certificate = \"cert.pem\" }]", "{", "missing key `key`", "";
         "certificats = []", "certificats", "unknown key `certificats`", "did you mean `certificate`?";

@@ -87,16 +87,51 @@ fn made_you_reset() {
             &0x7fff_ffff_u32.to_be_bytes(),
         )
     };
-    flood("provoked_resets", 2_000, |client, _| {
+    // What was reset is known when it was told: so they are waited for, twenty at a time.
+    flood("provoked_resets", 2_000, |client, i| {
+        if i % 20 == 0 {
+            client.lives();
+        }
         let stream = client.number();
         [opened(stream, "/app"), overflows(stream)].concat()
     });
-    flood("provoked_resets", 2_000, |client, _| {
+    flood("provoked_resets", 2_000, |client, i| {
+        if i % 20 == 0 {
+            client.lives();
+        }
         let stream = client.number();
         let fields = request("POST", "/app", &[("content-length", "1")]);
         let head = header_frames(stream, &fields, false);
         [head, frame(kind::DATA, 0, stream, b"more")].concat()
     });
+}
+
+#[test]
+fn made_you_reset_all_at_once() {
+    let mut edge = quick();
+    let mut client = edge.client();
+    let overflows = 0x7fff_ffff_u32.to_be_bytes();
+    let one = |_| {
+        let stream = client.number();
+        [
+            opened(stream, "/app"),
+            frame(kind::WINDOW_UPDATE, 0, stream, &overflows),
+        ]
+        .concat()
+    };
+    let bytes: Vec<u8> = (0..3_000).flat_map(one).collect();
+    client.try_raw(bytes);
+    let (_, code) = client.end().expect("GOAWAY");
+    assert_eq!(code, CALM);
+    // Whether the library saw it first, or the watch.
+    until("it is counted", || {
+        let count = |reason: &str| {
+            let series = format!("parvis_http2_floods_total{{reason=\"{reason}\"}}");
+            edge.parvis.metric(&series)
+        };
+        (count("provoked_resets") + count("frames") == 1.0).then_some(())
+    });
+    assert!(edge.parvis.is_running());
 }
 
 #[test]
@@ -198,7 +233,7 @@ fn a_busy_client_is_no_flood() {
     let edge = quick();
     let mut client = edge.client();
     // Two windows and a ping for each answer, and priorities as a browser has them.
-    for i in 0..3_000u32 {
+    for i in 0..1_200u32 {
         let stream = client.ask("GET", "/own", &[], true);
         client.send(
             kind::PRIORITY_UPDATE,

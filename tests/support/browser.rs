@@ -64,8 +64,17 @@ impl Browser {
     /// # Panics
     /// When there is no Chromium: `tests/run` installs it.
     pub fn start() -> Self {
+        Browser::start_with(&[])
+    }
+
+    /// The same with these arguments.
+    ///
+    /// # Panics
+    /// When there is no Chromium: `tests/run` installs it.
+    pub fn start_with(arguments: &[String]) -> Self {
         let folder = Folder::new();
         let child = chromium(&folder)
+            .args(arguments)
             .args(["--hide-scrollbars", "--remote-debugging-port=0"])
             .arg("about:blank")
             .stdin(Stdio::null())

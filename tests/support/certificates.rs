@@ -144,6 +144,7 @@ impl Authority {
             Some(seconds) => now + Duration::seconds(seconds),
             None => now + Duration::days(order.days.1),
         };
+        params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![match order.client {
             true => ExtendedKeyUsagePurpose::ClientAuth,

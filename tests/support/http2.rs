@@ -2,6 +2,7 @@
 
 use super::PATIENCE;
 use super::hpack::{Decoder, Field, encode};
+use socket2::{Domain, Socket, Type};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -130,6 +131,17 @@ impl Http2 {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Http2::over(Box::new(stream), settings)
+    }
+
+    /// The same with little room on the way, so that it is the server that chooses what comes first.
+    pub fn connect_narrow(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(32_768).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Http2::over(Box::new(stream), settings)
     }
@@ -337,7 +349,9 @@ impl Http2 {
         match self.io.read_exact(space) {
             Ok(()) => true,
             Err(error) => match error.kind() {
-                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => false,
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+                    false
+                }
                 _ => panic!("no frame came: {error}; so far: {:?}", self.streams),
             },
         }

@@ -17,6 +17,14 @@ impl Site {
     /// # Panics
     /// When Django is not installed: `tests/run` installs it.
     pub fn start() -> Self {
+        Site::start_with(&[])
+    }
+
+    /// The same with these environment variables.
+    ///
+    /// # Panics
+    /// When Django is not installed: `tests/run` installs it.
+    pub fn start_with(environment: &[(&str, &str)]) -> Self {
         let python = std::env::var("PARVIS_TEST_PYTHON")
             .unwrap_or_else(|_| format!("{}/target/venv/bin/python", env!("CARGO_MANIFEST_DIR")));
         assert!(
@@ -27,6 +35,7 @@ impl Site {
         let mut child = Command::new(python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/site/serve"))
             .env("SITE_DIR", folder.path())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

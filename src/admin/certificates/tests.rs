@@ -55,6 +55,7 @@ fn what_a_certificates_dates_mean() {
         (file(), -90, -1, Expired),
         (file(), 1, 90, NotYet),
         (StandIn, -1, 30, Validity::StandIn),
+        (StandIn, -366, -1, Expired),
         (Acme, -60, 30, Good),
         (Acme, -78, 12, EndsSoon),
         // Some live for a week, and are renewed every few days.

@@ -13,27 +13,36 @@ use crate::wire::turns::Turns;
 use crate::wire::{self, Flood};
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, SendResponse};
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// The most of an answer that waits in a stream for the connection to send it, bytes. As much as
-/// the kernel takes at a time; each of a hundred streams may hold so much.
-const SEND_BUFFER: usize = 128 * 1024;
+/// The most of an answer that waits in a stream for the connection to send it, bytes. Each of a
+/// hundred streams may hold so much, for a client that takes nothing.
+const SEND_BUFFER: usize = 64 * 1024;
 /// Frames of data hold so much: smaller ones let streams take turns, larger ones cost less.
 const FRAME: u32 = 16 * 1024;
 /// How many streams a client may make us reset by its mistakes in the life of a connection
 /// (MadeYouReset, CVE-2025-8671). Honest clients of long connections make a few: what they sent
 /// crossed the end of an answer. [`Watched`] sees to how many come at a time.
 const PROVOKED_RESETS: usize = 1024;
+/// So many requests are taken in before they are served: others wait for this worker too.
+const TOGETHER: usize = 128;
+/// How long a last frame may take to leave.
+const LAST_FRAME: Duration = Duration::from_secs(2);
+/// How long requests of a connection that broke may take to notice it and write their lines.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How long a client that was told to go may take.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// Requests taken back before we have looked at them: as many as a client may have under way, and
 /// as many again that it puts in their place, in one go.
 fn unseen_resets(streams: u32) -> usize {
@@ -42,14 +51,6 @@ fn unseen_resets(streams: u32) -> usize {
         .saturating_mul(2)
         .max(200)
 }
-/// So many requests are taken in before they are served: others wait for this worker too.
-const TOGETHER: usize = 128;
-/// How long a last frame may take to leave.
-const LAST_FRAME: Duration = Duration::from_secs(2);
-/// How long requests of a connection that broke may take to notice it and write their lines.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long a client that was told to go may take.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Who serves, and until when.
 #[derive(Clone)]
@@ -105,7 +106,7 @@ where
     let handshake = builder.handshake::<_, Bytes>(io);
     let connection = match tokio::time::timeout(times.header, handshake).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(_)) | Err(_) => return,
+        Ok(Err(_)) | Err(_) => return service.running.metrics.refuse_connection("http2_preface"),
     };
     let mut streams = JoinSet::new();
     let mut life = Life {
@@ -115,12 +116,21 @@ where
         turns: Turns::default(),
         idle: terms.idle,
         first: times.header,
+        most: unseen_resets(terms.streams),
+        send: times.send,
         requests: Vec::new(),
         service,
     };
     let sight = life.sight.clone();
     let running = life.service.running.clone();
-    let end = life.run(&mut streams).await;
+    let end = match life.facts.full {
+        false => life.run(&mut streams).await,
+        // It is only told that there is no room, and may not keep what it has.
+        true => {
+            let told = tokio::time::timeout(FAREWELL, life.run(&mut streams)).await;
+            told.unwrap_or(End::Over)
+        }
+    };
     drop(open);
     // Its streams have nothing to read and write any more, notice it, and write their lines.
     drop(life);
@@ -140,6 +150,11 @@ struct Life<S> {
     idle: Duration,
     /// How long the first request may take to come.
     first: Duration,
+    /// Requests that may be at work. A client that takes some back may send as many others, and the
+    /// first take a moment to notice.
+    most: usize,
+    /// How long a client may take nothing of an answer.
+    send: Duration,
     /// Requests that were taken in together.
     requests: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,
     service: Service,
@@ -151,19 +166,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
         let mut leaving = false;
         let mut had_one = false;
         loop {
+            if !leaving && *stop.borrow() {
+                // A busy client keeps what is below from being looked at.
+                leaving = true;
+                self.connection.graceful_shutdown();
+            }
             let patience = match (leaving, had_one) {
+                // Ends of answers may wait for a slow client.
+                (true, _) if self.connection.has_streams() => FAREWELL.max(self.send),
                 (true, _) => FAREWELL,
                 (false, true) => self.idle,
                 (false, false) => self.first,
             };
             let idle = streams.is_empty();
+            let crowded = streams.len() >= self.most;
             tokio::select! {
                 biased;
-                came = poll_fn(|cx| self.poll_requests(cx)) => {
+                came = poll_fn(|cx| self.poll_requests(cx, crowded)) => {
                     had_one |= !self.requests.is_empty();
                     self.serve(streams);
                     match came {
-                        // It was told that there is no room, and is not to keep what it has.
                         Came::Requests if self.facts.full && !leaving => {
                             leaving = true;
                             self.connection.graceful_shutdown();
@@ -188,14 +210,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
             }
         }
     }
-}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
     /// Takes in all requests that are there. Each look at the connection also writes what there is to
-    /// be written: requests that came together are answered together.
-    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Came> {
+    /// be written: requests that came together are answered together. `crowded`: so many are at work
+    /// that none more is taken in now.
+    fn poll_requests(&mut self, cx: &mut Context<'_>, crowded: bool) -> Poll<Came> {
         if self.sight.poll_flood(cx).is_ready() {
             return Poll::Ready(Came::Flood);
+        }
+        if crowded {
+            let ended = self.connection.poll_closed(cx);
+            return ended
+                .map(|ended| Came::End(ended.map_or_else(|error| end(&error), |()| End::Over)));
         }
         while self.requests.len() < TOGETHER {
             let came = pin!(self.connection.accept()).poll(cx);
@@ -221,10 +247,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Life<S> {
     /// Serves the requests that were taken in.
     fn serve(&mut self, streams: &mut JoinSet<()>) {
         for (request, respond) in self.requests.drain(..) {
-            if let Some(waiting) = at_once(request, respond, &self.facts, &self.service) {
-                let (turns, service) = (self.turns.clone(), self.service.clone());
-                // A task's future is moved about: a large one is better moved once.
-                streams.spawn(Box::pin(answer(waiting, turns, service)));
+            match at_once(request, respond, &self.facts, &self.service) {
+                AtOnce::Done => {}
+                AtOnce::Unsent(send, body) => {
+                    streams.spawn(finish(send, body, self.send));
+                }
+                AtOnce::Not(waiting) => {
+                    let (turns, service) = (self.turns.clone(), self.service.clone());
+                    // A task's future is moved about: a large one is better moved once.
+                    streams.spawn(Box::pin(answer(*waiting, turns, service)));
+                }
             }
         }
     }
@@ -238,13 +270,42 @@ struct Waiting {
     connection: Arc<Connection>,
 }
 
-/// Answers a request that needs nobody else for it. The request, when it is not one.
+/// What became of a request that may need nobody else.
+enum AtOnce {
+    /// It was answered.
+    Done,
+    /// It was, but the client has no room for the body yet.
+    Unsent(SendStream<Bytes>, Bytes),
+    /// It is for others to answer.
+    Not(Box<Waiting>),
+}
+
+/// Sends a body for which the client had no room, when it has.
+async fn finish(mut send: SendStream<Bytes>, body: Bytes, limit: Duration) {
+    let room = async {
+        while send.capacity() < body.len() {
+            match poll_fn(|cx| send.poll_capacity(cx)).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return false,
+            }
+        }
+        true
+    };
+    if tokio::time::timeout(limit, room).await.unwrap_or(false) {
+        // A client that has taken the request back needs no answer.
+        let _ = send.send_data(body, true);
+    } else {
+        send.send_reset(Reason::CANCEL);
+    }
+}
+
+/// Answers a request that needs nobody else for it.
 fn at_once(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
     facts: &Arc<Facts>,
     service: &Service,
-) -> Option<Waiting> {
+) -> AtOnce {
     let ended = request.body().is_end_stream();
     let mut waiting = Waiting {
         spelled: head::spell(&request, ended),
@@ -253,27 +314,41 @@ fn at_once(
         connection: Arc::new(Connection::new(facts.clone())),
     };
     if !ended || waiting.spelled.websocket {
-        return Some(waiting);
+        return AtOnce::Not(Box::new(waiting));
     }
     let limits = service.running.edge.load().limits;
     let bytes = &waiting.spelled.bytes;
     if bytes.len() > limits.header || wire::head::check(bytes, &limits).is_err() {
-        return Some(waiting);
+        return AtOnce::Not(Box::new(waiting));
+    }
+    let mut context = Context::from_waker(Waker::noop());
+    if waiting.respond.poll_reset(&mut context).is_ready() {
+        // Taken back meanwhile: it is written down as such.
+        return AtOnce::Not(Box::new(waiting));
     }
     let header = head::header(&waiting.request);
     let Some(prompt) = prompt(&service.running, &waiting.connection, header) else {
-        return Some(waiting);
+        return AtOnce::Not(Box::new(waiting));
     };
     prompt.record(&service.running, waiting.spelled.bytes.len());
     let Prompt { head, body, .. } = prompt;
-    let head = Response::from_parts(head.into(), ());
-    // A client that has taken the request back needs no answer.
-    if let Ok(mut send) = waiting.respond.send_response(head, body.is_empty())
-        && !body.is_empty()
-    {
-        let _ = send.send_data(body, true);
+    let mut head = Response::from_parts(head.into(), ());
+    if let Some(id) = head.headers_mut().get_mut(head::X_REQUEST_ID) {
+        id.set_sensitive(true);
     }
-    None
+    // A client that has taken the request back needs no answer.
+    let Ok(mut send) = waiting.respond.send_response(head, body.is_empty()) else {
+        return AtOnce::Done;
+    };
+    if body.is_empty() {
+        return AtOnce::Done;
+    }
+    send.reserve_capacity(body.len());
+    if send.capacity() < body.len() {
+        return AtOnce::Unsent(send, body);
+    }
+    let _ = send.send_data(body, true);
+    AtOnce::Done
 }
 
 /// Serves one request.

@@ -2,13 +2,16 @@
 
 use bytes::{Bytes, BytesMut};
 use h2::ext::Protocol;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use pingora::http::RequestHeader;
 use std::io;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Never the same twice: not worth a place in the table that heads are compressed with.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request's head as HTTP/1 has it.
 #[derive(Debug)]
@@ -56,8 +59,8 @@ pub fn spell<T>(request: &Request<T>, ended: bool) -> Spelled {
         {
             continue;
         }
-        // Would be the frame of the body that is written here.
-        if websocket && (name == CONTENT_LENGTH || name == TRANSFER_ENCODING) {
+        // Would be the frame of the body, or the key, that is written here.
+        if websocket && [CONTENT_LENGTH, TRANSFER_ENCODING, SEC_WEBSOCKET_KEY].contains(name) {
             continue;
         }
         field(&mut out, name.as_str(), value.as_bytes());
@@ -148,8 +151,7 @@ pub fn read(head: &Bytes, head_only: bool) -> io::Result<(Response<()>, Framed)>
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "no head of an answer");
     let mut lines = lines(head);
     let status = lines.next().and_then(|line| line.get(9..12));
-    let status =
-        StatusCode::from_bytes(status.ok_or_else(broken)?.as_ref()).map_err(|_| broken())?;
+    let status = StatusCode::from_bytes(status.ok_or_else(broken)?).map_err(|_| broken())?;
     let mut response = Response::new(());
     *response.status_mut() = status;
     let fields = response.headers_mut();
@@ -182,7 +184,6 @@ pub fn read(head: &Bytes, head_only: bool) -> io::Result<(Response<()>, Framed)>
         }
         let mut value =
             HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| broken())?;
-        // Never the same twice: not worth a place in the table that heads are compressed with.
         value.set_sensitive(name == X_REQUEST_ID);
         fields.append(name, value);
     }

@@ -6,7 +6,7 @@ use crate::wire::priority::Priority;
 use crate::wire::turns::{Turn, Turns};
 use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
-use http::StatusCode;
+use http::{Response, StatusCode};
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -67,6 +67,8 @@ pub struct Http2Stream {
     turns: Turns,
     /// A long answer's place among them.
     turn: Option<Turn>,
+    /// Whether it waits for its turn, and not for the client.
+    in_line: bool,
 }
 
 /// How a request's body is given on.
@@ -102,7 +104,13 @@ impl Http2Stream {
             priority: shape.priority,
             turns,
             turn: None,
+            in_line: false,
         }
+    }
+
+    /// Whether what was to be written waits for more urgent answers.
+    pub fn in_line(&self) -> bool {
+        self.in_line
     }
 
     /// Ready when the client has taken its request back.
@@ -175,7 +183,7 @@ impl Http2Stream {
 
     /// Sends a head.
     fn answer(&mut self, head: &Bytes) -> io::Result<()> {
-        let (mut response, framed) = head::read(head, self.head_only)?;
+        let (mut response, mut framed) = head::read(head, self.head_only)?;
         let tunnel = self.websocket && response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if tunnel {
             // There is nothing to switch from: the stream is the WebSocket (RFC 8441 section 5).
@@ -184,6 +192,12 @@ impl Http2Stream {
             // The final answer is still to come. An interim one that cannot be sent is no loss.
             let _ = self.respond.send_informational(response);
             return Ok(());
+        }
+        if self.websocket && !tunnel && response.status().is_success() {
+            // Any 2xx would say that the WebSocket is there (RFC 8441 section 5), and this is a page.
+            response = Response::new(());
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            framed = Framed::Empty;
         }
         let ended = framed == Framed::Empty && !tunnel;
         let long = match framed {
@@ -222,8 +236,15 @@ impl Http2Stream {
         let Some(send) = &mut self.send else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        if let Some(turn) = &mut self.turn {
-            ready!(turn.poll_turn(cx));
+        self.in_line = self
+            .turn
+            .as_mut()
+            .is_some_and(|turn| turn.poll_turn(cx).is_pending());
+        if self.in_line {
+            // A client that takes its request back frees its stream for the next one: the answer must
+            // not go on waiting for its turn.
+            ready!(send.poll_reset(cx)).map_err(broken)?;
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         let wanted = data.len().min(PIECE);
         send.reserve_capacity(wanted);
@@ -244,12 +265,9 @@ impl Http2Stream {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(error))),
                 Poll::Ready(None) => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-                Poll::Pending => {
-                    if let Some(turn) = &mut self.turn {
-                        turn.rest();
-                    }
-                    return Poll::Pending;
-                }
+                // Its window is empty, or only the room that the connection has for it: which of
+                // both is seen by whether it gets on.
+                Poll::Pending => return Poll::Pending,
             }
         }
     }

@@ -1,8 +1,9 @@
 //! A certificate with its key: read from a file's text, judged, and written as one.
 
 use super::storage;
+use crate::tls::handshake::provider;
+use crate::tls::names::is_for;
 use instant_acme::CertificateIdentifier;
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, Der, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -70,13 +71,14 @@ impl Facts {
         now > self.not_after
     }
 
+    /// Whether a client may accept it at this time, seconds since the Unix epoch.
+    pub fn is_valid_at(&self, now: i64) -> bool {
+        u64::try_from(now).is_ok_and(|now| (self.not_before..=self.not_after).contains(&now))
+    }
+
     /// Whether it is for this name, by itself or by a wildcard (RFC 9525 section 6.3).
     pub fn covers(&self, name: &str) -> bool {
-        let parent = name.split_once('.').map(|(_, parent)| parent);
-        self.names.iter().any(|own| match own.strip_prefix("*.") {
-            Some(suffix) => parent == Some(suffix),
-            None => own == name,
-        })
+        self.names.iter().any(|own| is_for(own, name))
     }
 }
 
@@ -120,7 +122,7 @@ impl Issued {
         }
         let first = chain.first().ok_or("no certificate in it")?;
         let facts = Facts::of(first)?;
-        let key = CertifiedKey::from_der(chain, key, &default_provider())
+        let key = CertifiedKey::from_der(chain, key, provider())
             .map_err(|error| format!("certificate and key do not belong together: {error}"))?;
         Ok(Issued {
             key: Arc::new(key),
@@ -157,6 +159,10 @@ pub(super) mod tests {
         assert_eq!(facts.names, ["a.example", "*.b.example"]);
         assert_eq!((facts.not_before, facts.not_after), (1_000, 2_000));
         assert!(!facts.is_over(0) && !facts.is_over(2_000) && facts.is_over(2_001));
+        for (now, valid) in [(-1, false), (999, false), (1_000, true), (2_000, true)] {
+            assert_eq!(facts.is_valid_at(now), valid, "{now}");
+        }
+        assert!(!facts.is_valid_at(2_001));
         for (name, covered) in [
             ("a.example", true),
             ("x.a.example", false),

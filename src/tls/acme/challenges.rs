@@ -1,10 +1,11 @@
 //! What a CA is answered while it looks whether a name is ours.
 
 use super::shared::Shared;
+use crate::tls::handshake::provider;
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs::{default_provider, sign::any_ecdsa_type};
+use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use std::collections::HashMap;
@@ -197,7 +198,7 @@ fn answer_by_tls(name: &str, authorisation: &str) -> io::Result<Arc<ServerConfig
     // Without a look at the certificate: rustls would not know the extension, which is critical.
     let key = any_ecdsa_type(&der).map_err(io::Error::other)?;
     let certified = CertifiedKey::new(vec![certificate.der().clone()], key);
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let mut config = ServerConfig::builder_with_provider(provider().clone())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_no_client_auth()

@@ -1,5 +1,6 @@
 //! HTTP for a CA: over TLS only, one connection at a time, and bounds on everything.
 
+use crate::tls::handshake::provider;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -63,8 +64,7 @@ impl Client {
             Some(roots) => roots.clone(),
             None => Arc::new(of_system()?),
         };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider().clone())
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_root_certificates(roots)

@@ -1,7 +1,7 @@
 //! Certificates for names that are not in the configuration: those that were asked for.
 
+use super::certificate::Issued;
 use super::slot::Slot;
-use rustls::sign::CertifiedKey;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -34,11 +34,11 @@ impl Entry {
 
 impl Held {
     /// What a handshake for this name is to use.
-    pub fn certificate(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+    pub fn issued(&self, name: &str) -> Option<Arc<Issued>> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         let entry = names.get(name)?;
         entry.used.store(super::order::now(), Ordering::Relaxed);
-        entry.slot.certificate()
+        entry.slot.issued()
     }
 
     /// The place of a name's, if it has one.

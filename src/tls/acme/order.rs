@@ -8,11 +8,11 @@ use super::shared::Shared;
 use super::slot::Slot;
 use super::storage::Storage;
 use crate::config::{Diagnostic, Diagnostics, Place};
+pub use crate::tls::clock::now;
 use rustls::sign::CertifiedKey;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What Let's Encrypt has as its bound of names in one certificate; other CAs have lower ones.
 const MOST_NAMES: usize = 100;
@@ -99,12 +99,17 @@ impl Order {
     /// What a handshake for this name is to use; `None` while there is no certificate for it.
     /// `name`: in lower case, without a dot at its end; `None`: the client named none.
     pub fn certificate(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        self.issued(name).map(|issued| issued.key.clone())
+    }
+
+    /// The same, with what the certificate says of itself.
+    pub fn issued(&self, name: Option<&str>) -> Option<Arc<Issued>> {
         match name {
             Some(name) if !self.names.iter().any(|own| own == name) => {
-                let held = self.is_sites(name).then(|| self.held.certificate(name));
+                let held = self.is_sites(name).then(|| self.held.issued(name));
                 held.flatten()
             }
-            _ => self.slot.certificate(),
+            _ => self.slot.issued(),
         }
     }
 
@@ -172,13 +177,6 @@ fn suffixes(names: &[(String, Place)]) -> Option<Vec<String>> {
             .to_ascii_lowercase()
     };
     (!names.is_empty()).then(|| wild.map(lower).collect())
-}
-
-/// Seconds since the Unix epoch.
-pub fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 /// The names that go into the certificate.

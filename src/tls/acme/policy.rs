@@ -1,14 +1,13 @@
 //! How certificates are ordered: checked settings.
 
 use super::settings::{AcmeSettings, Challenge, EabSettings};
-use crate::config::{At, Diagnostic, Diagnostics, Text};
+use crate::config::{At, Diagnostic, Diagnostics, FilePath, Text};
+use crate::tls::pem::PemFile;
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::URL_SAFE_NO_PAD};
 use http::Uri;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -72,6 +71,19 @@ impl Policy {
         let key = self.external.as_ref().map_or(&[][..], |(_, key)| key);
         let parts = format!("{:?} {key:?}", self);
         super::storage::short_hash(&parts)
+    }
+
+    /// The first key of these settings that the other ones have differently, of those that decide how
+    /// a certificate for names of the configuration is ordered.
+    pub fn difference(&self, other: &Policy) -> Option<&'static str> {
+        let differs = [
+            ("email", self.email != other.email),
+            ("challenge", self.challenge != other.challenge),
+            ("eab", self.external != other.external),
+            ("ca", self.roots_file != other.roots_file),
+        ];
+        let found = differs.into_iter().find(|(_, differs)| *differs);
+        found.map(|(key, _)| key)
     }
 
     /// The name of the external account; empty when there is none.
@@ -166,38 +178,24 @@ fn external(eab: &EabSettings, errors: &mut Diagnostics) -> Option<(String, Vec<
     }
 }
 
-fn roots(ca: &At<crate::config::FilePath>, errors: &mut Diagnostics) -> Option<Arc<RootCertStore>> {
+/// Whom to trust with the CA's directory.
+fn roots(ca: &At<FilePath>, errors: &mut Diagnostics) -> Option<Arc<RootCertStore>> {
     let path = &ca.value.0;
-    let mut wrong = |what: String| {
-        errors.push(Diagnostic::new(ca.place, what).label("needed to trust the CA's directory"));
-    };
-    let text = match super::storage::read(path) {
-        Ok(Some(text)) => text,
-        Ok(None) => {
-            wrong(format!("no file {}", path.display()));
-            return None;
-        }
-        Err(error) => {
-            wrong(format!("cannot read {}: {error}", path.display()));
-            return None;
-        }
-    };
+    let chain = PemFile::read(path, "certificates of authorities, in PEM")
+        .and_then(|file| file.chain(path))
+        .map_err(|fault| errors.push(fault.at(ca.place)));
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let added = certificate
-            .map_err(|error| error.to_string())
-            .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
-        if let Err(error) = added {
-            wrong(format!(
-                "a certificate in {} cannot be used: {error}",
-                path.display()
-            ));
+    for (index, der) in chain.ok()?.into_iter().enumerate() {
+        if let Err(error) = roots.add(der) {
+            let (number, shown) = (index.saturating_add(1), path.display());
+            let what = format!("certificate {number} in {shown} cannot be used: {error}");
+            errors.push(
+                Diagnostic::new(ca.place, what)
+                    .label("needed to trust the CA's directory")
+                    .help("was it cut off, or changed by an editor? copy it again"),
+            );
             return None;
         }
-    }
-    if roots.is_empty() {
-        wrong(format!("no certificate in {}", path.display()));
-        return None;
     }
     Some(Arc::new(roots))
 }

@@ -4,7 +4,8 @@
 //! who knows the value prolongs or removes it. A Redis that forgets (it was killed, or a replica
 //! took over) may let two edges order: that costs an order, nothing else.
 
-use redis::{ConnectionInfo, IntoConnectionInfo, RedisResult};
+use crate::tls::redis::server;
+use redis::{ConnectionInfo, RedisResult};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,19 +44,7 @@ impl Shared {
     /// # Errors
     /// The URL is none of a Redis. Never with the URL in it, which may have a password.
     pub fn new(url: &str, prefix: &str) -> Result<Arc<Shared>, &'static str> {
-        match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("rediss" | "valkeys") => {
-                return Err(
-                    "TLS to Redis does not exist in this version: use redis:// in a private network, or a unix socket of a local stunnel",
-                );
-            }
-            Some("redis" | "valkey" | "unix" | "redis+unix" | "valkey+unix") => {}
-            _ => return Err("expected redis://HOST:PORT/DB or unix:///PATH"),
-        }
-        // The library's own messages may have parts of the URL in them.
-        let server = url.into_connection_info().map_err(|_| {
-            "expected redis://USER:PASSWORD@HOST:PORT/DB or unix:///PATH?db=DB&user=USER&pass=PASSWORD"
-        })?;
+        let server = server(url)?;
         Ok(Arc::new(Shared {
             server,
             prefix: prefix.to_string(),

@@ -26,7 +26,6 @@ fn who_must_show_a_certificate_is_known_by_it() {
     let own = format!("{}\nclient_ca = \"ca.pem\"", pair("a"));
     let site = built(&folder, &["a.example"], &own).site();
     assert!(site.requires_certificate() && site.asks_for_certificate());
-    assert!(site.watched().contains(&folder.path("ca.pem")));
     let issued = root.issue_client("Ann \u{fc}");
     let (_, server) = shake(&shown(&root, &issued), &site, "a.example").unwrap();
     let identity = ClientIdentity::of(&server).unwrap();
@@ -70,6 +69,26 @@ fn who_may_show_a_certificate_is_served_without() {
     // One that is wrong is not the same as none.
     let stranger = Authority::root("Stranger").issue_client("ann");
     assert!(shake(&shown(&root, &stranger), &site, "a.example").is_err());
+}
+
+#[test]
+fn who_is_no_authority_is_warned_of() {
+    let root = Authority::root("Root");
+    let folder = folder(&root);
+    let own = format!("{}\nclient_ca = \"ca.pem\"", pair("a"));
+    let good = built(&folder, &["a.example"], &own);
+    assert_eq!(good.warnings, "");
+    let client = root.issue_client("ann");
+    folder.write("ca.pem", root.pem.clone() + &client.leaf);
+    let both = built(&folder, &["a.example"], &own);
+    let told = &both.warnings;
+    assert!(
+        told.contains("CN=ann") && told.contains("is no authority's"),
+        "{told}"
+    );
+    assert!(told.contains("CA:TRUE"), "{told}");
+    assert_eq!(told.matches("warning").count(), 1, "{told}");
+    assert_eq!(both.count, 0, "{}", both.errors);
 }
 
 #[test]

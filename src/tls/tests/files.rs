@@ -78,11 +78,9 @@ fn what_is_told_of_certificates() {
         "{facts}"
     );
     assert!(facts.contains(&one.serial), "{facts}");
-    let files = ["one.pem", "one.key", "two.pem", "two.key"].map(|name| folder.path(name));
-    assert_eq!(site.watched(), files);
-    assert!(site.is_heavy() && !site.redirect() && !site.requires_certificate());
+    assert!(!site.redirect() && !site.requires_certificate());
     let site = built(&folder, &["example.org"], &pair("one")).site();
-    assert!(!site.is_heavy() && site.redirect() && site.orders().is_empty());
+    assert!(site.redirect() && site.orders().is_empty());
     let json = serde_json::to_value(site.certificates()).unwrap();
     assert_eq!(json[0]["source"]["from"], "file");
 }
@@ -120,6 +118,34 @@ fn a_certificate_is_shared_by_sites_that_ask_nobody_for_theirs() {
 }
 
 #[test]
+fn names_that_clients_ask_for_are_their_sites_alone() {
+    let (folder, root) = (Folder::new(), Authority::root("Root"));
+    folder.put("wild", &root.issue(&["*.example.org"]));
+    folder.put("old", &root.issue_dated(&["*.example.org"], -90, -1));
+    let site = |name: &str, own: &str| {
+        let wanted = Wanted {
+            name,
+            hosts: &["*.example.org"],
+            common: "storage = \"acme\"",
+            own,
+            ..Wanted::default()
+        };
+        wanted.build(&folder.0).site()
+    };
+    let ask = "acme = { on_demand = { ask = \"http://127.0.0.1:9/ask\" } }";
+    let plain = site("a", &pair("wild"));
+    let asks = site("b", &format!("{}\n{ask}", pair("wild")));
+    // What another site's client was shown may have been ordered for it.
+    assert!(!plain.covers(&asks) && asks.covers(&plain) && asks.covers(&asks));
+    // What lies in a file need not be asked for, while it is good.
+    assert!(asks.on_demand("a.example.org").is_none());
+    assert!(asks.on_demand("b.a.example.org").is_some());
+    let old = site("c", &format!("{}\n{ask}", pair("old")));
+    assert!(old.on_demand("a.example.org").is_some());
+    assert!(plain.on_demand("b.a.example.org").is_none());
+}
+
+#[test]
 fn a_stand_in_serves_until_there_is_a_certificate() {
     let folder = Folder::new();
     let wanted = |hosts: &'static [&'static str]| Wanted {
@@ -138,8 +164,7 @@ fn a_stand_in_serves_until_there_is_a_certificate() {
     assert_eq!(status.names, ["example.org", "www.example.org"]);
     assert_eq!(status.source, CertificateSource::StandIn);
     assert!(status.self_signed && status.issuer.contains("CN=parvis stand-in\\, waiting"));
-    assert_eq!(status.not_after - status.not_before, 31 * 86_400);
-    assert!(!site.is_heavy());
+    assert_eq!(status.not_after - status.not_before, 366 * 86_400);
     assert_eq!(site.orders().len(), 1);
     assert!(site.on_demand("example.org").is_none());
     // Kept over a reload, unless the hosts changed.

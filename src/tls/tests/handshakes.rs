@@ -1,6 +1,7 @@
 //! Handshakes: which certificate, version, group and protocol come of them.
 
 use super::*;
+use rustls::pki_types::CertificateDer;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, SignatureScheme};
 
 /// What the client was shown.
@@ -122,7 +123,7 @@ fn a_client_without_a_name_sees_the_first() {
     for name in [None, Some("other.example")] {
         let chosen = site
             .choice()
-            .choose(name, &all, super::super::choice::now());
+            .choose(name, &all, super::super::clock::signed_now());
         assert_eq!(chosen.unwrap().cert[0], rsa.der());
     }
     let chosen = site.choice().choose(Some("two.example"), &[], 0);
@@ -218,9 +219,7 @@ fn what_acme_ordered_takes_the_stand_ins_place() {
         "{error}"
     );
     let issued = root.issue(&["a.example"]);
-    let text = issued.key.clone() + &issued.chain;
-    let held = acme::Issued::from_pem(text.as_bytes()).unwrap();
-    site.orders()[0].slot.put(Arc::new(held));
+    put(&site, &issued);
     let (client, _) = shake(&client, &site, "a.example").unwrap();
     assert_eq!(shown(&client), issued.der().as_ref());
     let [status] = &site.certificates()[..] else {
@@ -239,21 +238,64 @@ fn what_acme_ordered_takes_the_stand_ins_place() {
         ..wanted
     };
     let site = both.build(&folder.0).site();
+    let shown = |name| chosen(&site, name);
+    assert_eq!(shown("b.example"), rsa.der());
+    let ordered = root.issue(&["b.example"]);
+    put(&site, &ordered);
+    assert_eq!(shown("b.example"), ordered.der());
+    assert_eq!(shown("a.example"), rsa.der());
+}
+
+/// What a client sees that takes signatures of both kinds.
+fn chosen(site: &SiteTls, name: &str) -> CertificateDer<'static> {
     let all = [
         SignatureScheme::ECDSA_NISTP256_SHA256,
         SignatureScheme::RSA_PSS_SHA256,
     ];
-    let shown = |name| {
-        let chosen = site
-            .choice()
-            .choose(Some(name), &all, super::super::choice::now());
-        chosen.unwrap().cert[0].clone()
-    };
-    assert_eq!(shown("b.example"), rsa.der());
-    let ordered = root.issue(&["b.example"]);
-    let text = ordered.key.clone() + &ordered.chain;
+    let now = super::super::clock::signed_now();
+    let chosen = site.choice().choose(Some(name), &all, now);
+    chosen.unwrap().cert[0].clone()
+}
+
+/// What ACME got for a site.
+fn put(site: &SiteTls, issued: &Issued) {
+    let text = issued.key.clone() + &issued.chain;
     let held = acme::Issued::from_pem(text.as_bytes()).unwrap();
     site.orders()[0].slot.put(Arc::new(held));
-    assert_eq!(shown("b.example"), ordered.der());
-    assert_eq!(shown("a.example"), rsa.der());
+}
+
+#[test]
+fn what_acme_ordered_gives_way_to_a_file_when_it_is_out_of_date() {
+    let (folder, root) = (Folder::new(), Authority::root("Root"));
+    let (good, old) = (
+        root.issue_rsa(&["a.example"]),
+        root.issue_dated(&["a.example"], -90, -1),
+    );
+    folder.put("good", &good);
+    folder.put("old", &old);
+    let built = |file: &str| {
+        let own = format!("acme = {{}}\n{}", pair(file));
+        let wanted = Wanted {
+            name: "shop",
+            hosts: &["a.example"],
+            common: "storage = \"acme\"",
+            own: &own,
+            ..Wanted::default()
+        };
+        wanted.build(&folder.0).site()
+    };
+    let dated = |from, to| root.issue_dated(&["a.example"], from, to);
+    let (ended, early, other) = (dated(-90, -2), dated(1, 90), root.issue(&["b.example"]));
+    let site = built("good");
+    for bad in [&ended, &early, &other] {
+        put(&site, bad);
+        assert_eq!(chosen(&site, "a.example"), good.der());
+    }
+    let fresh = dated(-1, 89);
+    put(&site, &fresh);
+    assert_eq!(chosen(&site, "a.example"), fresh.der());
+    // Both have ended: the first.
+    let site = built("old");
+    put(&site, &ended);
+    assert_eq!(chosen(&site, "a.example"), old.der());
 }

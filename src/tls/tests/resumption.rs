@@ -208,7 +208,6 @@ fn a_secret_that_is_none_is_refused() {
         "{}",
         built.warnings
     );
-    assert_eq!(built.common.watched(), [folder.path("keys")]);
 }
 
 #[test]

@@ -9,7 +9,8 @@
 //! has, and the others take that.
 
 use super::vault::Inner;
-use super::{PERIOD, Secret, period, random, site};
+use super::{PERIOD, Secret, period, random};
+use crate::tls::clock::now;
 use crate::tls::facts::hex_upper;
 use crate::tls::redis::RedisServer;
 use redis::{Connection, RedisError};
@@ -77,7 +78,7 @@ impl Share {
 fn ask(server: &RedisServer, inner: &Inner, stop: &Stop) {
     let mut well = None;
     loop {
-        let asked = agree(server, inner, site::now());
+        let asked = agree(server, inner, now());
         let address = server.address();
         match (&asked, well) {
             (Ok(()), Some(false)) => {

@@ -2,20 +2,20 @@
 
 use super::vault::Vault;
 use super::{PERIOD, Secret, period};
+use crate::tls::clock::now;
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use rustls::server::ProducesTickets;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes of a key's name, with which a ticket begins (RFC 5077 section 4).
 const NAME: usize = 16;
 /// Bytes of the tag at its end.
 const TAG: usize = 16;
-/// A ticket holds the session, and a client's certificates. Longer than any that was made here:
-/// not looked at.
-const LARGEST: usize = 64 * 1024;
+/// A ticket holds the session, and a client's certificates. One that is longer could not be sent:
+/// its length has 16 bits (RFC 5077 section 3.3, RFC 8446 section 4.6.1).
+const LARGEST: usize = u16::MAX as usize;
 
 /// Makes and takes a site's tickets: AES-256-GCM with a random nonce behind the key's name. (With
 /// 2^32 tickets of one key in 12 hours, which is 100,000 a second over all edges, the chance that two
@@ -163,10 +163,4 @@ impl ProducesTickets for SiteTickets {
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
         self.open(cipher, now())
     }
-}
-
-/// Seconds since the Unix epoch.
-pub fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }

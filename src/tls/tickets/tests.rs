@@ -4,6 +4,7 @@ use super::shared::agree;
 use super::vault::Inner;
 use super::*;
 use crate::config::{At, Diagnostics, Text};
+use crate::tls::clock::now;
 use crate::tls::redis::RedisServer;
 use crate::tls::settings::TlsRedisSettings;
 use std::path::PathBuf;
@@ -280,7 +281,7 @@ fn the_thread_asks_and_ends_with_the_vault() {
     let edge = Edge::new(&settings);
     edge.vault.begin();
     edge.vault.begin();
-    while edge.inner().shared(period(site::now())).is_none() {
+    while edge.inner().shared(period(now())).is_none() {
         std::thread::yield_now();
     }
     let inner = Arc::downgrade(edge.vault.inner());

@@ -333,3 +333,21 @@ fn rubbish_does_no_harm() {
         }
     }
 }
+
+#[test]
+fn what_stands_out_is_told() {
+    let (mut watch, now) = (Watch::default(), Instant::now());
+    watch.saw(PREFACE, now).unwrap();
+    watch.saw(&frame(SETTINGS, 0, 0, &[]), now).unwrap();
+    assert_eq!(watch.most(), None, "every connection has one");
+    for _ in 0..50 {
+        watch.saw(&frame(PING, 0, 0, &[0; 8]), now).unwrap();
+    }
+    assert_eq!(watch.most(), Some(Flood::Pings));
+    for _ in 0..5 {
+        watch
+            .saw(&frame(CONTINUATION, 0, 1, &[0; 2_000]), now)
+            .unwrap();
+    }
+    assert_eq!(watch.most(), Some(Flood::Continuations));
+}

@@ -112,7 +112,12 @@ fn what_cannot_be_ordered_is_told_where_it_stands() {
         ),
         ("eab = { kid = \"k\" }", &["a"], "missing key `hmac_key`"),
         (key, &["a"], "`hmac_key` is no key in base64url"),
-        ("ca = \"nowhere.pem\"", &["a"], "no file ./nowhere.pem"),
+        (
+            "ca = \"nowhere.pem\"",
+            &["a"],
+            "cannot read ./nowhere.pem: No such file",
+        ),
+        ("ca = \"/\"", &["a"], "/ is a folder"),
         (
             "on_demand = { ask = \"https://a/\" }",
             &["*.a"],
