@@ -80,16 +80,17 @@ pub struct ClientStream {
 /// A connection's place among those that are counted.
 #[derive(Debug)]
 pub struct Place {
-    _held: OpenConnection,
+    // Given back first: whoever sees in the metric that a connection has gone finds its seat free.
     _seat: Seat,
+    _held: OpenConnection,
 }
 
 impl Place {
     /// In the metric, and among those that may be.
     pub fn new(held: OpenConnection, seat: Seat) -> Self {
         Place {
-            _held: held,
             _seat: seat,
+            _held: held,
         }
     }
 }
