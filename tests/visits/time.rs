@@ -325,7 +325,9 @@ fn a_clock_that_goes_back_loses_nothing() {
 #[test]
 fn single_visits_go_after_their_time_and_what_was_counted_stays() {
     let app = app();
-    let text = configuration(&app, "", "keep_raw = \"2d\"", ON);
+    // A zone of its own: the usual one goes by the clock on the wall, not by the one that is set here.
+    let visits = "time_zone = \"Etc/GMT\"\nkeep_raw = \"2d\"";
+    let text = configuration(&app, "", visits, ON);
     let clock = Clock::at("2026-05-01T12:00:00Z");
     let mut parvis = clock.start(Folder::new(), &text);
     let mut sent = two_come(&parvis, &clock, "2026-05-01T12:00:00Z", 0);
