@@ -3,9 +3,9 @@
 use super::ask::{self, ask};
 use super::attend::Look;
 use super::certificate::Issued;
-use super::order::now;
 use super::status::Trouble;
 use super::work::Report;
+use crate::tls::clock::now;
 use std::sync::Arc;
 
 impl Look {

@@ -194,7 +194,8 @@ impl Client {
                 .insert(RETRY_AFTER, HeaderValue::from(wait));
         }
         if status.is_client_error() || status.is_server_error() {
-            *locked(&self.inner.later) = wait.map(|wait| super::order::now().saturating_add(wait));
+            *locked(&self.inner.later) =
+                wait.map(|wait| crate::tls::clock::now().saturating_add(wait));
         }
         let failed = |what: &str| Err(io::Error::other(format!("{uri} answered {status}{what}")));
         if is_directory {

@@ -1,8 +1,8 @@
 //! Why a certificate could not be ordered, in words and as far as it matters for what comes next.
 
-use super::order::now;
 use super::plan::Why;
 use super::status::Trouble;
+use crate::tls::clock::now;
 use instant_acme::{Error, Identifier, Problem};
 use std::io;
 use std::time::Instant;

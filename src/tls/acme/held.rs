@@ -37,7 +37,9 @@ impl Held {
     pub fn issued(&self, name: &str) -> Option<Arc<Issued>> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         let entry = names.get(name)?;
-        entry.used.store(super::order::now(), Ordering::Relaxed);
+        entry
+            .used
+            .store(crate::tls::clock::now(), Ordering::Relaxed);
         entry.slot.issued()
     }
 

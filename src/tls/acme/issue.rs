@@ -280,7 +280,7 @@ impl Task {
         if let Some(missing) = self.names.iter().find(|name| !issued.facts.covers(name)) {
             return Err(self.own("the CA sent a certificate without a name", missing));
         }
-        if issued.facts.not_after <= super::order::now() {
+        if issued.facts.not_after <= crate::tls::clock::now() {
             return Err(Failure::new(
                 Why::Refused,
                 "the CA sent a certificate that is over already, or this machine's clock is wrong",

@@ -8,7 +8,7 @@ use super::shared::Shared;
 use super::slot::Slot;
 use super::storage::Storage;
 use crate::config::{Diagnostic, Diagnostics, Place};
-pub use crate::tls::clock::now;
+use crate::tls::clock::now;
 use rustls::sign::CertifiedKey;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

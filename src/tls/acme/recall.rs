@@ -4,10 +4,10 @@ use super::ask;
 use super::attend::Look;
 use super::failure::Failure;
 use super::memory::Memory;
-use super::order::now;
 use super::status::State;
 use super::storage::Lock;
 use super::work::Report;
+use crate::tls::clock::now;
 use tokio::task::spawn_blocking;
 
 /// So many memories are kept of those that could not be written.

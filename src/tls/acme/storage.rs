@@ -243,7 +243,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut name = path.as_os_str().to_owned();
     // One that was put there before stays: there is a key in it.
-    let _ = write!(name, ".broken-{}", super::order::now());
+    let _ = write!(name, ".broken-{}", crate::tls::clock::now());
     let aside = PathBuf::from(name);
     std::fs::rename(path, &aside)?;
     Ok(aside)

@@ -2,9 +2,10 @@
 
 use super::certificate::Issued;
 use super::issuer::{Inner, Issuer};
-use super::order::{Order, now};
+use super::order::Order;
 use super::storage::Storage;
 use super::work::Work;
+use crate::tls::clock::now;
 use rustls::sign::CertifiedKey;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use super::attend::{LONGEST_ORDER, Look};
 use super::certificate::Issued;
 use super::client::Client;
 use super::memory::Memory;
-use super::order::now;
+use crate::tls::clock::now;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 

@@ -1,7 +1,7 @@
 use super::super::certificate::tests::made;
-use super::super::order::now;
 use super::super::order::tests::{Folder, built};
 use super::*;
+use crate::tls::clock::now;
 
 fn task(folder: &Folder) -> Task {
     let order = built(&folder.0, "", &["a.example"]).unwrap();
