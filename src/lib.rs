@@ -140,6 +140,7 @@ pub mod edge;
 pub mod files;
 pub mod headers;
 pub mod listen;
+pub mod media;
 mod nice;
 pub mod observe;
 pub mod proxy;
