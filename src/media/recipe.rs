@@ -48,6 +48,9 @@ pub struct Recipe {
     /// Red, green and blue behind what is transparent, where the format has no transparency, and
     /// around what does not fill its box.
     pub background: [u8; 3],
+    /// Whether it is made also when it is larger than the original: the client cannot show that, or
+    /// asked for this format by name.
+    pub always: bool,
 }
 
 impl fmt::Display for Recipe {
@@ -58,8 +61,10 @@ impl fmt::Display for Recipe {
         let (fit, format) = (self.fit.name(), self.format.name());
         write!(
             f,
-            "{width}x{height} {fit} blur {} quality {} {format} #{red:02x}{green:02x}{blue:02x}",
-            self.blur, self.quality
+            "{width}x{height} {fit} blur {} quality {} {format} #{red:02x}{green:02x}{blue:02x}{}",
+            self.blur,
+            self.quality,
+            if self.always { " always" } else { "" }
         )
     }
 }
@@ -119,6 +124,7 @@ mod tests {
             quality: 85,
             format: Format::WebP,
             background: [255; 3],
+            always: false,
         };
         let original = ContentKey::of(b"one");
         let key = |recipe| VariantKey::of(&original, &recipe);
@@ -147,6 +153,10 @@ mod tests {
             }),
             key(Recipe {
                 background: [255, 255, 254],
+                ..recipe
+            }),
+            key(Recipe {
+                always: true,
                 ..recipe
             }),
         ];
