@@ -3,11 +3,15 @@
 //! In: a picture's bytes, and what a request wants of it. Out: a variant of it, kept on disk, or
 //! the word that the original is best. Nothing here knows routes, files or connections.
 
+mod decode;
+mod facts;
 mod fault;
 mod format;
 mod picture;
 mod recipe;
 
+pub use decode::decode;
+pub use facts::{Facts, Frames, Orientation, probe, probe_head};
 pub use fault::{Deadline, Fault, Limits};
 pub use format::Format;
 pub use picture::{Decoded, Frame, Layout, Picture};
