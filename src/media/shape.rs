@@ -17,7 +17,7 @@ use fir::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 ///
 /// What was decoded may be smaller than the original (the decoder's reduced scale), if not smaller
 /// than [`Plan::at_least`]. Colours are mixed in proportion to their alpha: what is transparent
-/// leaves no fringe. Transparency that hides nothing is dropped from a picture that stands still.
+/// leaves no fringe.
 ///
 /// # Errors
 /// [`Fault::TooSlow`]; [`Fault::Encoder`] for a picture whose pixels are not as many as it says.
@@ -34,7 +34,7 @@ pub fn reshape(
         resizer: Resizer::new(),
     };
     Ok(match decoded {
-        Decoded::Still(picture) => Decoded::Still(work.picture(opaque(picture))?),
+        Decoded::Still(picture) => Decoded::Still(work.picture(picture)?),
         Decoded::Moving { frames, loops } => Decoded::Moving {
             frames: frames
                 .into_iter()
@@ -107,20 +107,5 @@ fn pixel_type(layout: Layout) -> PixelType {
         Layout::Gray => PixelType::U8,
         Layout::Rgb => PixelType::U8x3,
         Layout::Rgba => PixelType::U8x4,
-    }
-}
-
-/// Without its alpha, where that is 255 everywhere: three channels are less work than four, and any
-/// format takes them.
-fn opaque(picture: Picture) -> Picture {
-    let (pixels, rest) = picture.pixels.as_chunks::<4>();
-    let opaque = |pixel: &[u8; 4]| matches!(pixel, [.., 255]);
-    if picture.layout != Layout::Rgba || !rest.is_empty() || !pixels.iter().all(opaque) {
-        return picture;
-    }
-    Picture {
-        layout: Layout::Rgb,
-        pixels: pixels.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect(),
-        ..picture
     }
 }
