@@ -64,7 +64,10 @@ impl Work<'_> {
         if self.recipe.blur > 0 {
             blur::blur(&mut picture, self.recipe.blur, self.deadline)?;
         }
-        let transparent = matches!(self.recipe.format, Format::Avif | Format::Png | Format::WebP);
+        let transparent = matches!(
+            self.recipe.format,
+            Format::Avif | Format::Png | Format::WebP
+        );
         Ok(canvas::put(
             picture,
             self.plan.size(),

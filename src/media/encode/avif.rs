@@ -9,7 +9,9 @@ const LONGEST: u32 = 65_535;
 /// Writes a picture.
 pub(super) fn write(picture: &Picture, quality: u8, deadline: Deadline) -> Result<Vec<u8>, Fault> {
     if picture.width > LONGEST || picture.height > LONGEST {
-        return Err(Fault::Unsupported("an AVIF of more than 65535 pixels a side"));
+        return Err(Fault::Unsupported(
+            "an AVIF of more than 65535 pixels a side",
+        ));
     }
     deadline.check()?;
     let (width, height) = (picture.width as usize, picture.height as usize);
@@ -22,7 +24,11 @@ pub(super) fn write(picture: &Picture, quality: u8, deadline: Deadline) -> Resul
         .with_num_threads(Some(1));
     let encoded = match picture.layout {
         Layout::Gray => {
-            let pixels: Vec<RGB8> = picture.pixels.iter().map(|g| RGB8::new(*g, *g, *g)).collect();
+            let pixels: Vec<RGB8> = picture
+                .pixels
+                .iter()
+                .map(|g| RGB8::new(*g, *g, *g))
+                .collect();
             encoder.encode_rgb(Img::new(&pixels, width, height))
         }
         Layout::Rgb => {

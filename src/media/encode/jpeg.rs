@@ -13,7 +13,9 @@ const FULL_COLOUR: u8 = 90;
 /// Writes a picture without transparency.
 pub(super) fn write(picture: &Picture, quality: u8) -> Result<Vec<u8>, Fault> {
     if picture.width > LONGEST || picture.height > LONGEST {
-        return Err(Fault::Unsupported("a JPEG of more than 65500 pixels a side"));
+        return Err(Fault::Unsupported(
+            "a JPEG of more than 65500 pixels a side",
+        ));
     }
     let (format, subsampling) = match picture.layout {
         Layout::Gray => (PixelFormat::GRAY, Subsamp::Gray),

@@ -83,7 +83,11 @@ pub(super) fn still(
 /// # Safety
 /// `data` points to `size` bytes, and the picture's `custom_ptr` to a `Vec<u8>` that nothing else
 /// uses.
-unsafe extern "C" fn write(data: *const u8, size: usize, picture: *const sys::WebPPicture) -> c_int {
+unsafe extern "C" fn write(
+    data: *const u8,
+    size: usize,
+    picture: *const sys::WebPPicture,
+) -> c_int {
     if size > 0 && !data.is_null() {
         // SAFETY: as this function's contract has it; libwebp gives the picture it was called with.
         unsafe {
@@ -176,9 +180,8 @@ impl Animation {
         options.kmax = 5;
         options.allow_mixed = c_int::from(both_ways);
         // SAFETY: the options were initialised above and are only read during the call.
-        let encoder = unsafe {
-            sys::WebPAnimEncoderNewInternal(width, height, &raw const options, version)
-        };
+        let encoder =
+            unsafe { sys::WebPAnimEncoderNewInternal(width, height, &raw const options, version) };
         let encoder = NonNull::new(encoder).ok_or_else(|| failed("libwebp: no memory"))?;
         Ok(Animation {
             encoder,
@@ -265,7 +268,9 @@ impl Drop for Animation {
 /// A size as libwebp wants it.
 fn size(width: u32, height: u32) -> Result<(c_int, c_int), Fault> {
     if width > LONGEST || height > LONGEST {
-        return Err(Fault::Unsupported("a WebP of more than 16383 pixels a side"));
+        return Err(Fault::Unsupported(
+            "a WebP of more than 16383 pixels a side",
+        ));
     }
     match (c_int::try_from(width), c_int::try_from(height)) {
         (Ok(width @ 1..), Ok(height @ 1..)) => Ok((width, height)),

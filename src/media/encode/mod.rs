@@ -47,8 +47,6 @@ fn still(picture: &Picture, recipe: &Recipe, deadline: Deadline) -> Result<Vec<u
         Format::Png => png::write(picture, deadline),
         Format::WebP => webp::still(picture, quality, deadline),
         Format::Avif => avif::write(picture, quality, deadline),
-        Format::Gif | Format::Bmp | Format::Tiff => {
-            Err(Fault::Unsupported("writing this format"))
-        }
+        Format::Gif | Format::Bmp | Format::Tiff => Err(Fault::Unsupported("writing this format")),
     }
 }

@@ -56,7 +56,8 @@ pub(super) fn coloured(picture: &Picture) -> Cow<'_, Picture> {
 /// Has it at most this many colours? Stops at the first one too many: a photograph is told from a
 /// drawing by its first rows.
 pub(super) fn has_few_colours(picture: &Picture, most: usize) -> bool {
-    let mut seen = HashSet::with_capacity_and_hasher(most + 1, foldhash::fast::FixedState::default());
+    let mut seen =
+        HashSet::with_capacity_and_hasher(most + 1, foldhash::fast::FixedState::default());
     let mut last = None;
     picture
         .pixels

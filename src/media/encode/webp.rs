@@ -25,7 +25,11 @@ pub(super) fn still(picture: &Picture, quality: u8, deadline: Deadline) -> Resul
     }
     let lossless = libwebp::still(picture, &Settings::lossless(), deadline)?;
     // At the same size the one that is exact.
-    Ok(if lossless.len() <= lossy.len() { lossless } else { lossy })
+    Ok(if lossless.len() <= lossy.len() {
+        lossless
+    } else {
+        lossy
+    })
 }
 
 /// Writes an animation.

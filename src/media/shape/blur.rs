@@ -53,7 +53,10 @@ fn mean(radius: usize) -> impl Fn(u32) -> u8 {
 fn across<const N: usize>(from: &[u8], to: &mut [u8], width: usize, radius: usize) {
     let mean = mean(radius);
     let mut long: Vec<[u8; N]> = Vec::with_capacity(width + 2 * radius + 1);
-    for (from, to) in from.chunks_exact(width * N).zip(to.chunks_exact_mut(width * N)) {
+    for (from, to) in from
+        .chunks_exact(width * N)
+        .zip(to.chunks_exact_mut(width * N))
+    {
         let (pixels, _) = from.as_chunks::<N>();
         let (Some(first), Some(last)) = (pixels.first(), pixels.last()) else {
             return;

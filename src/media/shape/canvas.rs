@@ -31,7 +31,9 @@ pub(super) fn put(
     let mut pixels = colour.repeat(width as usize * height as usize);
     let left = (width.saturating_sub(picture.width) / 2) as usize * bytes;
     let top = (height.saturating_sub(picture.height) / 2) as usize;
-    let rows = picture.pixels.chunks_exact((picture.width as usize * bytes).max(1));
+    let rows = picture
+        .pixels
+        .chunks_exact((picture.width as usize * bytes).max(1));
     for (to, from) in pixels.chunks_exact_mut(stride.max(1)).skip(top).zip(rows) {
         for (to, from) in to.iter_mut().skip(left).zip(from) {
             *to = *from;

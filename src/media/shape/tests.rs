@@ -89,35 +89,135 @@ fn sizes() {
     type Size = (u32, u32);
     type Case = (Size, Fit, (Option<u32>, Option<u32>), Size, Size);
     let cases: &[Case] = &[
-        ((4000, 3000), Inside, (Some(640), None), (640, 480), (640, 480)),
-        ((4000, 3000), Inside, (None, Some(480)), (640, 480), (640, 480)),
-        ((4000, 3000), Inside, (None, None), (4000, 3000), (4000, 3000)),
-        ((4000, 3000), Inside, (Some(1920), Some(1080)), (1440, 1080), (1440, 1080)),
-        ((3000, 4000), Inside, (Some(1920), Some(1080)), (810, 1080), (810, 1080)),
-        ((100, 100), Inside, (Some(640), Some(640)), (100, 100), (100, 100)),
+        (
+            (4000, 3000),
+            Inside,
+            (Some(640), None),
+            (640, 480),
+            (640, 480),
+        ),
+        (
+            (4000, 3000),
+            Inside,
+            (None, Some(480)),
+            (640, 480),
+            (640, 480),
+        ),
+        (
+            (4000, 3000),
+            Inside,
+            (None, None),
+            (4000, 3000),
+            (4000, 3000),
+        ),
+        (
+            (4000, 3000),
+            Inside,
+            (Some(1920), Some(1080)),
+            (1440, 1080),
+            (1440, 1080),
+        ),
+        (
+            (3000, 4000),
+            Inside,
+            (Some(1920), Some(1080)),
+            (810, 1080),
+            (810, 1080),
+        ),
+        (
+            (100, 100),
+            Inside,
+            (Some(640), Some(640)),
+            (100, 100),
+            (100, 100),
+        ),
         // Rounded half up: 2.5 is 3.
         ((100, 5), Inside, (Some(50), None), (50, 3), (50, 3)),
-        ((1, 10_000), Inside, (Some(150), None), (1, 10_000), (1, 10_000)),
+        (
+            (1, 10_000),
+            Inside,
+            (Some(150), None),
+            (1, 10_000),
+            (1, 10_000),
+        ),
         ((1, 10_000), Inside, (None, Some(150)), (1, 150), (1, 150)),
         ((10_000, 1), Inside, (Some(150), None), (150, 1), (150, 1)),
         ((1, 1), Inside, (Some(1), Some(1)), (1, 1), (1, 1)),
         ((1, 1), Inside, (Some(0), None), (1, 1), (1, 1)),
-        ((u32::MAX, u32::MAX), Inside, (Some(8192), None), (8192, 8192), (8192, 8192)),
-        ((4000, 3000), Contain, (Some(300), Some(300)), (300, 225), (300, 300)),
-        ((100, 50), Contain, (Some(300), Some(300)), (100, 50), (300, 300)),
-        ((4000, 3000), Contain, (Some(300), None), (300, 225), (300, 225)),
-        ((4000, 3000), Cover, (Some(300), Some(300)), (300, 300), (300, 300)),
-        ((4000, 3000), Cover, (Some(300), None), (300, 225), (300, 225)),
+        (
+            (u32::MAX, u32::MAX),
+            Inside,
+            (Some(8192), None),
+            (8192, 8192),
+            (8192, 8192),
+        ),
+        (
+            (4000, 3000),
+            Contain,
+            (Some(300), Some(300)),
+            (300, 225),
+            (300, 300),
+        ),
+        (
+            (100, 50),
+            Contain,
+            (Some(300), Some(300)),
+            (100, 50),
+            (300, 300),
+        ),
+        (
+            (4000, 3000),
+            Contain,
+            (Some(300), None),
+            (300, 225),
+            (300, 225),
+        ),
+        (
+            (4000, 3000),
+            Cover,
+            (Some(300), Some(300)),
+            (300, 300),
+            (300, 300),
+        ),
+        (
+            (4000, 3000),
+            Cover,
+            (Some(300), None),
+            (300, 225),
+            (300, 225),
+        ),
         // A box larger than the original keeps its shape.
-        ((400, 300), Cover, (Some(600), Some(600)), (300, 300), (300, 300)),
-        ((400, 300), Cover, (Some(1920), Some(1080)), (400, 225), (400, 225)),
-        ((400, 300), Cover, (Some(400), Some(300)), (400, 300), (400, 300)),
+        (
+            (400, 300),
+            Cover,
+            (Some(600), Some(600)),
+            (300, 300),
+            (300, 300),
+        ),
+        (
+            (400, 300),
+            Cover,
+            (Some(1920), Some(1080)),
+            (400, 225),
+            (400, 225),
+        ),
+        (
+            (400, 300),
+            Cover,
+            (Some(400), Some(300)),
+            (400, 300),
+            (400, 300),
+        ),
         ((1, 10_000), Cover, (Some(150), Some(150)), (1, 1), (1, 1)),
     ];
     for (original, fit, (width, height), scaled, size) in cases {
         let plan = Plan::of(&recipe(*fit, *width, *height), *original);
         let told = (plan.scaled(), plan.size());
-        assert_eq!(told, (*scaled, *size), "{original:?} {fit:?} {width:?} {height:?}");
+        assert_eq!(
+            told,
+            (*scaled, *size),
+            "{original:?} {fit:?} {width:?} {height:?}"
+        );
     }
 }
 
@@ -185,7 +285,10 @@ fn no_size_is_off_by_one() {
         assert_eq!(contain.size(), (box_width, box_height), "{what}");
         let cover = told(Fit::Cover);
         let size = cover.size();
-        assert!(size.0 <= width.min(box_width) && size.1 <= height.min(box_height), "{what}");
+        assert!(
+            size.0 <= width.min(box_width) && size.1 <= height.min(box_height),
+            "{what}"
+        );
         // Decoded to as much as is wanted, or to the whole, the part that is seen is inside of it
         // and has as many pixels as the variant, but for a thousandth.
         for plan in [told(Fit::Inside), contain, cover] {
@@ -195,8 +298,14 @@ fn no_size_is_off_by_one() {
                 let area = plan.area(decoded);
                 let right = area.left + area.width;
                 let bottom = area.top + area.height;
-                assert!(area.left >= 0.0 && right <= f64::from(decoded.0), "{what}: {area:?}");
-                assert!(area.top >= 0.0 && bottom <= f64::from(decoded.1), "{what}: {area:?}");
+                assert!(
+                    area.left >= 0.0 && right <= f64::from(decoded.0),
+                    "{what}: {area:?}"
+                );
+                assert!(
+                    area.top >= 0.0 && bottom <= f64::from(decoded.1),
+                    "{what}: {area:?}"
+                );
                 let (scaled_width, scaled_height) = plan.scaled();
                 let enough = area.width + 0.01 >= f64::from(scaled_width)
                     && area.height + 0.01 >= f64::from(scaled_height);
@@ -289,7 +398,9 @@ fn around_a_contained_picture_is_the_background() {
     };
     assert_eq!(at(&shaped(&gray, &on_gray), 0, 0), [7]);
     // What is transparent stands on nothing, where the format has nothing.
-    let clear = picture(40, 20, Layout::Rgba, |x, _| [255, 0, 0, if x < 20 { 0 } else { 255 }]);
+    let clear = picture(40, 20, Layout::Rgba, |x, _| {
+        [255, 0, 0, if x < 20 { 0 } else { 255 }]
+    });
     assert_eq!(at(&shaped(&clear, &recipe), 0, 0), [10, 20, 30, 0]);
     let jpeg = Recipe {
         format: Format::Jpeg,
@@ -330,9 +441,15 @@ fn what_is_transparent_leaves_no_fringe() {
 fn a_blur_is_as_wide_as_it_says() {
     for (sigma, size) in [(1, 41), (2, 61), (5, 121), (10, 201), (50, 901)] {
         // One white line down the middle: what becomes of it is the blur's own shape.
-        let line = picture(size, 9, Layout::Rgb, |x, _| [if x == size / 2 { 255 } else { 0 }; 4]);
+        let line = picture(size, 9, Layout::Rgb, |x, _| {
+            [if x == size / 2 { 255 } else { 0 }; 4]
+        });
         let thick = picture(size, 9, Layout::Rgb, |x, _| {
-            [if x.abs_diff(size / 2) <= u32::from(sigma) { 255 } else { 0 }; 4]
+            [if x.abs_diff(size / 2) <= u32::from(sigma) {
+                255
+            } else {
+                0
+            }; 4]
         });
         // A line is too faint for bytes once it is wide: a bar, whose own variance is known.
         let (original, own) = match sigma {
@@ -356,7 +473,10 @@ fn a_blur_is_as_wide_as_it_says() {
         }
         let told = (variance / sum - own).sqrt();
         let wanted = f64::from(sigma);
-        assert!((told - wanted).abs() < 0.12 * wanted + 0.1, "{sigma}: {told}");
+        assert!(
+            (told - wanted).abs() < 0.12 * wanted + 0.1,
+            "{sigma}: {told}"
+        );
     }
 }
 
