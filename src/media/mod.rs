@@ -5,14 +5,20 @@
 
 mod decode;
 mod facts;
+mod encode;
 mod fault;
 mod format;
+//mod make;
 mod picture;
 mod recipe;
+mod shape;
 
 pub use decode::decode;
 pub use facts::{Facts, Frames, Orientation, probe, probe_head};
+pub use encode::encode;
 pub use fault::{Deadline, Fault, Limits};
 pub use format::Format;
+//pub use make::{Made, make};
 pub use picture::{Decoded, Frame, Layout, Picture};
 pub use recipe::{ContentKey, Fit, Recipe, VariantKey};
+pub use shape::{Plan, reshape};
