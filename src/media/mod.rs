@@ -5,6 +5,7 @@
 
 mod fault;
 mod format;
+pub mod html;
 mod picture;
 mod recipe;
 
