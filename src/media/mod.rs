@@ -9,6 +9,7 @@ mod encode;
 mod fault;
 mod format;
 //mod make;
+pub mod html;
 mod picture;
 mod recipe;
 mod shape;
