@@ -7,8 +7,11 @@ mod fault;
 mod format;
 mod picture;
 mod recipe;
+pub mod settings;
+pub mod wish;
 
 pub use fault::{Deadline, Fault, Limits};
 pub use format::Format;
 pub use picture::{Decoded, Frame, Layout, Picture};
 pub use recipe::{ContentKey, Fit, Recipe, VariantKey};
+pub use wish::{Policy, Refusal, SigningKey, Wish};
