@@ -13,6 +13,8 @@ pub mod html;
 mod picture;
 mod recipe;
 mod shape;
+pub mod settings;
+pub mod wish;
 
 pub use decode::decode;
 pub use facts::{Facts, Frames, Orientation, probe, probe_head};
@@ -23,3 +25,4 @@ pub use format::Format;
 pub use picture::{Decoded, Frame, Layout, Picture};
 pub use recipe::{ContentKey, Fit, Recipe, VariantKey};
 pub use shape::{Plan, reshape};
+pub use wish::{Policy, Refusal, SigningKey, Wish};
