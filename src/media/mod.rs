@@ -4,21 +4,21 @@
 //! the word that the original is best. Nothing here knows routes, files or connections.
 
 mod decode;
-mod facts;
 mod encode;
+mod facts;
 mod fault;
 mod format;
 //mod make;
 pub mod html;
 mod picture;
 mod recipe;
-mod shape;
 pub mod settings;
+mod shape;
 pub mod wish;
 
 pub use decode::decode;
-pub use facts::{Facts, Frames, Orientation, probe, probe_head};
 pub use encode::encode;
+pub use facts::{Facts, Frames, Orientation, probe, probe_head};
 pub use fault::{Deadline, Fault, Limits};
 pub use format::Format;
 //pub use make::{Made, make};
