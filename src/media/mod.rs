@@ -7,8 +7,10 @@ mod fault;
 mod format;
 mod picture;
 mod recipe;
+mod store;
 
 pub use fault::{Deadline, Fault, Limits};
 pub use format::Format;
 pub use picture::{Decoded, Frame, Layout, Picture};
 pub use recipe::{ContentKey, Fit, Recipe, VariantKey};
+pub use store::{Body, Bounds, Kept, Statistics, Store, Variant};
