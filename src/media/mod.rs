@@ -8,9 +8,11 @@ mod format;
 mod picture;
 mod recipe;
 mod store;
+mod workshop;
 
 pub use fault::{Deadline, Fault, Limits};
 pub use format::Format;
 pub use picture::{Decoded, Frame, Layout, Picture};
 pub use recipe::{ContentKey, Fit, Recipe, VariantKey};
 pub use store::{Body, Bounds, Kept, Statistics, Store, Variant};
+pub use workshop::{Full, Outcome, Queue, Ticket, Urgency, Workshop};
