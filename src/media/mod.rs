@@ -15,6 +15,8 @@ mod recipe;
 pub mod settings;
 mod shape;
 pub mod wish;
+mod store;
+mod workshop;
 
 pub use decode::decode;
 pub use encode::encode;
@@ -26,3 +28,5 @@ pub use picture::{Decoded, Frame, Layout, Picture};
 pub use recipe::{ContentKey, Fit, Recipe, VariantKey};
 pub use shape::{Plan, reshape};
 pub use wish::{Policy, Refusal, SigningKey, Wish};
+pub use store::{Body, Bounds, Kept, Statistics, Store, Variant};
+pub use workshop::{Full, Outcome, Queue, Ticket, Urgency, Workshop};
