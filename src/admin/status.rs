@@ -1,6 +1,7 @@
 //! `GET /status`: what the metrics say, for people and scripts.
 
 use super::certificates::{SiteCertificate, certificates, now};
+use super::images;
 use super::reload::{LastLoad, Reloader};
 use crate::edge::{Action, Edge};
 use crate::observe::SinkFigures;
@@ -40,6 +41,8 @@ pub struct Status<'a> {
     acme: Vec<OrderStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     visits: Option<VisitsStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<images::ImagesStatus>,
     metrics: serde_json::Value,
 }
 
@@ -161,6 +164,7 @@ impl<'a> Status<'a> {
             certificates: certificates(edge, now()),
             acme: running.issuer.status(),
             visits: running.recorder.watching().map(|watching| watching.now()),
+            images: edge.media.as_deref().map(images::status),
             metrics: metrics.snapshot(),
         }
     }
@@ -211,6 +215,9 @@ pub fn note_gauges(running: &Running) {
                 },
             );
         }
+    }
+    if let Some(media) = &edge.media {
+        metrics.images.note(&images::figures(media));
     }
     for upstream in edge.upstreams.values() {
         for server in &upstream.servers {

@@ -8,6 +8,7 @@ use crate::compress::Memo;
 use crate::config::{At, Diagnostic, Diagnostics, Document, FileId, Place, Size, Sources};
 use crate::files::Memory;
 use crate::headers::{HeaderPolicy, TrustedProxies};
+use crate::media::Media;
 use crate::observe::RouteMetrics;
 use crate::route::{HostPattern, HostTable, RouteTable};
 use crate::tls::SiteTls;
@@ -91,10 +92,12 @@ impl Builder<'_> {
             Some(memory) if memory.bounds() == bounds => memory.clone(),
             _ => Arc::new(Memory::new(bounds.0, bounds.1)),
         };
+        let media = self.media(settings);
         let parts = Parts {
             settings,
             upstreams: &upstreams,
             files: &files,
+            media: media.as_ref(),
         };
         let mut terms = connections::listeners(settings, self.errors);
         let absent = Http2Settings::absent();
@@ -161,6 +164,7 @@ impl Builder<'_> {
             files,
             memo,
             workshop,
+            media,
             visits: visits.map(Arc::new),
             trusted: TrustedProxies(server.trusted_proxies.iter().map(|n| n.value).collect()),
             limits: limits(server, self.errors),
@@ -191,6 +195,15 @@ impl Builder<'_> {
             terms,
             bound,
         })
+    }
+
+    /// Where variants are kept and made, when a route has any.
+    fn media(&mut self, settings: &Settings) -> Option<Arc<Media>> {
+        let policy = settings.media.build(self.errors)?;
+        let mut routes = settings.sites.iter().flat_map(|site| &site.route);
+        let used = routes.any(|route| route.images.is_some());
+        let before = self.before.and_then(|edge| edge.media.as_ref());
+        used.then(|| Media::new(policy, before))
     }
 
     fn upstreams(&mut self, settings: &Settings) -> BTreeMap<String, Arc<Upstream>> {

@@ -57,6 +57,14 @@ impl Format {
         }
     }
 
+    /// The format of this media type (RFC 9110 section 8.3.1).
+    pub fn of_type(content_type: &[u8]) -> Option<Self> {
+        let bare = content_type.split(|b| *b == b';').next()?.trim_ascii();
+        let is = |other: &str| bare.eq_ignore_ascii_case(other.as_bytes());
+        let known = Format::ALL.into_iter().find(|f| is(f.content_type()));
+        known.or_else(|| is("image/x-ms-bmp").then_some(Format::Bmp))
+    }
+
     /// The format whose first bytes these are.
     pub fn sniff(head: &[u8]) -> Option<Self> {
         let brand = head.get(4..12);
