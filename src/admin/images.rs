@@ -44,7 +44,10 @@ pub fn status(media: &Media) -> ImagesStatus {
 pub fn figures(media: &Media) -> ImageFigures {
     let (queue, kept) = (media.queue(), media.statistics());
     let counts = media.tallies.figures();
-    let made = counts.made.into_iter().filter(|(_, made)| made.variants > 0);
+    let made = counts
+        .made
+        .into_iter()
+        .filter(|(_, made)| made.variants > 0);
     ImageFigures {
         made: made
             .map(|(format, made)| (format.name(), [made.variants, made.micros, made.bytes]))

@@ -140,7 +140,8 @@ impl Builder<'_> {
     fn images(&mut self, route: &RouteSettings, parts: &Parts<'_>) -> Option<Arc<Images>> {
         let settings = route.images.as_ref()?;
         if route.files.is_none() && route.proxy.is_none() && route.sound {
-            let what = "`images` is for pictures from `files` or `proxy`, and this route has neither";
+            let what =
+                "`images` is for pictures from `files` or `proxy`, and this route has neither";
             self.errors.push(
                 Diagnostic::new(settings.place, what).label("remove it, or give the pictures"),
             );

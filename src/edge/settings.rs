@@ -260,8 +260,8 @@ impl Settings {
                 "tls" if tls_once.claim(key, place, errors) => {
                     tls = TlsSettings::read(&node, errors);
                 }
-                "server" | "admin" | "log" | "files" | "compress" | "media" | "visits" | "geoip"
-                | "tls" => {}
+                "server" | "admin" | "log" | "files" | "compress" | "media" | "visits"
+                | "geoip" | "tls" => {}
                 "upstream" => complete &= read_upstreams(&node, &mut upstreams, errors),
                 "site" => match Vec::<SiteSettings>::read(&node, errors) {
                     Some(more) => sites.extend(more),

@@ -2,11 +2,11 @@
 
 use super::original::{Original, Source};
 use super::process::Media;
-use super::store::{Kept, Store, Variant};
 use super::settings::ImagesPolicy;
+use super::store::{Kept, Store, Variant};
 use super::wish::Wish;
 use super::workshop::{Outcome, Urgency};
-use super::{Fault, Format, Limits, Made, Recipe, VariantKey, make};
+use super::{Fault, Format, Made, Recipe, VariantKey, make};
 use base64::Engine;
 use std::sync::Arc;
 use std::time::Instant;
@@ -104,7 +104,7 @@ impl Images {
 
     fn sent(&self, variant: Arc<Variant>, settled: bool, original: &Original) -> Served {
         let tallies = &self.media.tallies;
-        tallies.saved(original.length, variant.length());
+        tallies.saved(original.length, variant.body.len());
         Served::Variant { variant, settled }
     }
 
@@ -325,7 +325,7 @@ fn weigh(orders: &[Order], look: impl Fn(&VariantKey) -> Option<Kept>) -> Looked
 async fn text(variant: &Arc<Variant>) -> Served {
     let variant = variant.clone();
     let read = spawn_blocking(move || {
-        let bytes = variant.read()?;
+        let bytes = variant.body.read()?;
         let body = base64::engine::general_purpose::STANDARD.encode(bytes);
         let kind = variant.format.content_type();
         Ok::<_, std::io::Error>(format!("data:{kind};base64,{body}"))

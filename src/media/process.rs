@@ -75,7 +75,9 @@ impl Media {
 
     /// What is kept; nothing before it is opened.
     pub fn statistics(&self) -> Statistics {
-        self.opened().map(|store| store.statistics()).unwrap_or_default()
+        self.opened()
+            .map(|store| store.statistics())
+            .unwrap_or_default()
     }
 
     /// The workshop's queue.

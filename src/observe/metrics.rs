@@ -440,7 +440,10 @@ pub(super) struct Keep<'a> {
 }
 
 impl Keep<'_> {
-    pub(super) fn keep<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+    pub(super) fn keep<C: Collector + Clone + 'static>(
+        &self,
+        collector: C,
+    ) -> prometheus::Result<C> {
         self.registry.register(Box::new(collector.clone()))?;
         Ok(collector)
     }
@@ -458,7 +461,12 @@ impl Keep<'_> {
     pub(super) fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         self.keep(IntGauge::new(name, help)?)
     }
-    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntGaugeVec> {
         self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
     fn numbers(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {

@@ -7,7 +7,7 @@ use crate::files::{Content, Entry, OpenFile};
 use crate::media::{self, Format, Images, Original, OriginalId, Refusal, Served, Variant, Wish};
 use crate::wire::target;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, VARY};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use std::io;
@@ -72,7 +72,7 @@ pub async fn choose(
     ctx: &mut Context,
 ) -> Result<Picture> {
     let kind = entry.content_type.as_bytes();
-    if kind == SVG {
+    if kind.get(..SVG.len()) == Some(SVG) {
         let dress = Dress {
             sandbox: true,
             ..Dress::default()

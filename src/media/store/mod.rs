@@ -40,7 +40,7 @@ pub struct Bounds {
 }
 
 /// What a store holds, and what happened to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Variants on disk.
     pub variants: u64,

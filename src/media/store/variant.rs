@@ -4,6 +4,8 @@ use crate::media::{Format, VariantKey};
 use bytes::Bytes;
 use std::any::Any;
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -41,6 +43,21 @@ impl Body {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// All of it. Blocks.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&self) -> io::Result<Bytes> {
+        match self {
+            Body::Memory(bytes) => Ok(bytes.clone()),
+            Body::Disk(file, length) => {
+                let mut bytes = vec![0; usize::try_from(*length).map_err(io::Error::other)?];
+                file.read_exact_at(&mut bytes, 0)?;
+                Ok(Bytes::from(bytes))
+            }
+        }
     }
 }
 
