@@ -197,6 +197,10 @@ impl ProxyHttp for EdgeProxy {
         end: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
+        if end {
+            // What is left is between parvis and the client.
+            ctx.busy = None;
+        }
         let waits = session.as_downstream_mut().is_body_done();
         encode::piece(ctx, body, end, waits)
     }
