@@ -84,6 +84,7 @@ struct ServerStatus<'a> {
     resolved: Option<SocketAddr>,
     up: bool,
     checks: u64,
+    in_flight: usize,
 }
 
 fn is_zero(n: &usize) -> bool {
@@ -157,6 +158,7 @@ impl<'a> Status<'a> {
                             resolved: server.address().filter(|a| a.to_string() != server.label),
                             up: server.health.is_up(),
                             checks: server.health.checks(),
+                            in_flight: server.load.count(),
                         })
                         .collect(),
                 })

@@ -12,7 +12,7 @@ use crate::media::Media;
 use crate::observe::RouteMetrics;
 use crate::route::{HostPattern, HostTable, RouteTable};
 use crate::tls::SiteTls;
-use crate::upstream::{Health, Upstream};
+use crate::upstream::Upstream;
 use crate::visits::{SitePolicy, VisitsPolicy};
 use crate::wire::{Limits, Times};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -210,19 +210,8 @@ impl Builder<'_> {
         let mut upstreams = BTreeMap::new();
         for (name, (place, settings)) in &settings.upstreams {
             let before = self.before.and_then(|edge| edge.upstreams.get(name));
-            let known = |label: &str| -> Option<Arc<Health>> {
-                // Without checks nothing would ever call the server well again.
-                settings.health.as_ref()?;
-                let servers = &before?.servers;
-                servers
-                    .iter()
-                    .find(|s| s.label == label)
-                    .map(|s| s.health.clone())
-            };
-            if let Some(upstream) = Upstream::build(name, *place, settings, known, self.errors) {
-                if let Some(before) = before {
-                    upstream.remember_addresses(before);
-                }
+            let before = before.map(Arc::as_ref);
+            if let Some(upstream) = Upstream::build(name, *place, settings, before, self.errors) {
                 upstreams.insert(name.clone(), Arc::new(upstream));
             }
         }

@@ -5,7 +5,7 @@ use super::record::millis;
 use crate::compress::Body;
 use crate::edge::{Edge, Route, Site};
 use crate::observe::Held;
-use crate::upstream::Server;
+use crate::upstream::{InFlight, Server};
 use http::header::HeaderValue;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -38,6 +38,8 @@ pub struct Context {
     pub tried: Vec<usize>,
     /// The server that was tried last.
     pub server: Option<Arc<Server>>,
+    /// Counts the exchange with it, until its answer has ended.
+    pub busy: Option<InFlight>,
     /// Whether the connection to it had a request before.
     pub reused: bool,
     /// When a server was chosen.
@@ -82,6 +84,7 @@ impl Context {
             body: 0,
             tried: Vec::new(),
             server: None,
+            busy: None,
             reused: false,
             chosen: None,
             connected: None,

@@ -34,6 +34,8 @@ pub fn choose(ctx: &mut Context) -> Result<Box<HttpPeer>> {
     let Some(upstream) = upstream(ctx).cloned() else {
         return Error::e_explain(ErrorType::InternalError, "the route has no upstream");
     };
+    // The server that was tried before has nothing more to do with this.
+    ctx.busy = None;
     let (index, server) = match upstream.choose(&ctx.tried) {
         Ok(chosen) => chosen,
         Err(NoServer::AllDown) => {
@@ -44,6 +46,7 @@ pub fn choose(ctx: &mut Context) -> Result<Box<HttpPeer>> {
     };
     ctx.tried.push(index);
     ctx.server = Some(server.clone());
+    ctx.busy = Some(server.load.begin());
     ctx.chosen = Some(Instant::now());
     match server.peer() {
         Some(peer) => Ok(peer),

@@ -76,7 +76,15 @@ impl ProxyHttp for EdgeProxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         // Time-outs are the streams' own: one per direction and purpose.
         session.set_read_timeout(None);
-        if let Some(connection) = Connection::of(session.digest()).cloned() {
+        let connection = Connection::of(session.digest()).cloned();
+        let found = connection.as_ref().and_then(Connection::found);
+        let admitted = found.map(|(found, admitted)| {
+            // It was looked at when it came by its stream of HTTP/2.
+            admit::strip(session.req_header_mut());
+            *ctx = *found;
+            admitted
+        });
+        if let (None, Some(connection)) = (&admitted, connection) {
             admit::identify(session.req_header_mut(), connection, ctx);
         }
         if self.running.stopping() {
@@ -86,7 +94,11 @@ impl ProxyHttp for EdgeProxy {
         if let Some(answer) = challenge::answer(session.req_header(), ctx, &self.running).await? {
             return self.answer(answer, session, ctx).await;
         }
-        let answer = match admit::admit(session.req_header(), ctx)? {
+        let admitted = match admitted {
+            Some(admitted) => admitted,
+            None => admit::admit(session.req_header(), ctx)?,
+        };
+        let answer = match admitted {
             Admitted::Forward => None,
             Admitted::Answer(answer) => Some(*answer),
             Admitted::File(path) => file::answer(session.req_header(), ctx, &path).await?,
@@ -197,6 +209,10 @@ impl ProxyHttp for EdgeProxy {
         end: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
+        if end {
+            // What is left is between parvis and the client.
+            ctx.busy = None;
+        }
         let waits = session.as_downstream_mut().is_body_done();
         encode::piece(ctx, body, end, waits)
     }

@@ -1,5 +1,6 @@
 //! One server of an upstream.
 
+use super::load::Load;
 use super::settings::Target;
 use arc_swap::ArcSwapOption;
 use pingora::protocols::tls::{ALPN, CustomALPN};
@@ -70,6 +71,8 @@ pub struct Server {
     pub target: Target,
     /// Its health.
     pub health: Arc<Health>,
+    /// What it has to do.
+    pub load: Arc<Load>,
     /// What pingora needs to know of it; its address is filled in for names.
     template: HttpPeer,
     resolved: ArcSwapOption<SocketAddr>,
@@ -85,6 +88,7 @@ impl Server {
         connect: Duration,
         keepalive: Duration,
         health: Arc<Health>,
+        load: Arc<Load>,
     ) -> Result<Self, String> {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let mut template = match &target {
@@ -109,6 +113,7 @@ impl Server {
             label,
             target,
             health,
+            load,
             template,
             resolved: ArcSwapOption::empty(),
         })

@@ -11,7 +11,8 @@ table! {
         /// The servers: `"127.0.0.1:8000"`, `"app.internal:8000"`, `"unix:/run/app.sock"`, or
         /// `{ address = "...", weight = 2 }`.
         servers: Vec<ServerSettings>,
-        /// How a server is chosen.
+        /// How a server is chosen: in turn, by who has the fewest requests and open WebSockets in
+        /// flight (for its weight), or the less busy of two drawn by chance.
         balance: Balance = Balance::RoundRobin,
         /// Making a connection.
         connect_timeout: Duration = Duration::from_secs(2),
@@ -38,8 +39,12 @@ choice! {
     pub enum Balance {
         /// In turn, by weight.
         RoundRobin = "round-robin",
+        /// Who has the fewest exchanges in flight for its weight; of several, in turn.
+        LeastConnections = "least-connections",
+        /// The one with fewer of them, of two that are drawn by chance and weight.
+        TwoChoices = "two-choices",
     }
-    later { "least-connections", "two-choices", "hash" }
+    later { "hash" }
 }
 
 table! {

@@ -43,6 +43,7 @@ exclude = ["/api/admin/*", "/static/*", "/media/*", "/admin/*", "/__debug__/*", 
 
 const SITE: &str = r#"[upstream.app]
 servers = ["127.0.0.1:@APP_PORT"]
+balance = "least-connections"            # round-robin | least-connections | two-choices
 connect_timeout = "2s"
 read_timeout = "60s"
 

@@ -155,14 +155,13 @@ fn keys_of_features_that_do_not_exist_yet_say_so() {
 }
 
 #[test]
-fn ways_of_balancing_that_do_not_exist_yet_say_so() {
-    for word in ["least-connections", "two-choices", "hash"] {
-        let mistake = wrong("upstream.app", &format!("balance = \"{word}\""));
-        assert_eq!(
-            mistake.message,
-            format!("\"{word}\" does not exist in this version")
-        );
-        assert_eq!(mistake.label, "available: \"round-robin\"");
+fn a_way_of_balancing_that_does_not_exist_yet_says_so() {
+    let mistake = wrong("upstream.app", "balance = \"hash\"");
+    assert_eq!(mistake.message, "\"hash\" does not exist in this version");
+    let available = "available: \"round-robin\", \"least-connections\", \"two-choices\"";
+    assert_eq!(mistake.label, available);
+    for word in ["round-robin", "least-connections", "two-choices"] {
+        right(&with("upstream.app", &format!("balance = \"{word}\"")));
     }
 }
 
