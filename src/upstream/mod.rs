@@ -6,15 +6,17 @@
 mod balance;
 mod connect;
 mod health;
+mod http2;
 mod lent;
 mod load;
 pub mod pool;
 mod resolve;
 mod server;
 pub mod settings;
+mod socket;
 mod stream;
 
-pub use connect::ServerConnector;
+pub use connect::{ServerConnector, Speech};
 pub use load::InFlight;
 pub use server::{Health, Server};
 pub use stream::{Lease, Terms};
@@ -36,6 +38,8 @@ pub struct Upstream {
     pub place: Place,
     /// Its servers.
     pub servers: Vec<Arc<Server>>,
+    /// What they speak.
+    pub speech: Speech,
     /// See [`UpstreamSettings`].
     pub first_byte: Duration,
     /// See [`UpstreamSettings`].
@@ -73,6 +77,11 @@ impl Upstream {
         }
         let mut known: Vec<&Server> =
             before.map_or_else(Vec::new, |b| b.servers.iter().map(Arc::as_ref).collect());
+        let speech = if settings.http2 {
+            Speech::Http2
+        } else {
+            Speech::Http1
+        };
         let mut servers = Vec::with_capacity(settings.servers.len());
         for server in &settings.servers {
             let label = server.address.value.to_string();
@@ -86,6 +95,7 @@ impl Upstream {
             let (connect, keepalive) = (settings.connect_timeout, settings.keepalive_timeout);
             match Server::new(
                 server.address.value.clone(),
+                speech,
                 connect,
                 keepalive,
                 health,
@@ -118,6 +128,7 @@ impl Upstream {
             name: name.to_string(),
             place,
             servers,
+            speech,
             first_byte: settings.first_byte_timeout,
             between: settings.read_timeout,
             send: settings.send_timeout,
