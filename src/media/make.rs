@@ -1,8 +1,10 @@
 //! A variant made: read, brought to its size, written.
 
-use super::decode::decode;
-use super::facts::{Facts, Frames};
-use super::{Deadline, Decoded, Fault, Format, Limits, Plan, Recipe, encode, reshape};
+#[cfg(test)]
+mod tests;
+
+use super::{Deadline, Decoded, Facts, Fault, Format, Frames, Limits, Plan, Recipe};
+use super::{decode, encode, reshape};
 
 /// What became of an original and a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
