@@ -44,7 +44,13 @@ impl<'a> Asked<'a> {
         let mut asked = Asked::default();
         let mut from = 0;
         for parameter in query.split(|byte| *byte == b'&') {
-            let end = from + parameter.len();
+            let (start, end) = (from, from + parameter.len());
+            from = end + 1;
+            // Most parameters are not ours: they are told by their first byte.
+            let Some(b'w' | b'h' | b'q' | b'd' | b'f' | b'b' | b'p' | b's') = parameter.first()
+            else {
+                continue;
+            };
             let equals = memchr::memchr(b'=', parameter);
             let (name, value) = match equals.and_then(|at| parameter.split_at_checked(at)) {
                 Some((name, [_, value @ ..])) => (name, Some(value)),
@@ -52,14 +58,13 @@ impl<'a> Asked<'a> {
             };
             match name {
                 b"s" if policy.sign.is_some() => {
-                    let of = query.get(..from.saturating_sub(1)).unwrap_or_default();
+                    let of = query.get(..start.saturating_sub(1)).unwrap_or_default();
                     let given = value.unwrap_or_default();
                     let last = end == query.len();
                     once("s", &mut asked.signature, Ok(Signature { of, given, last }))?;
                 }
                 _ => asked.take(name, value, policy)?,
             }
-            from = end + 1;
         }
         Ok(asked)
     }

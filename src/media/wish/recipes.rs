@@ -8,16 +8,19 @@ impl Wish {
     /// What is to be made of this original, the best liked first; the last one is in a format that
     /// the client can show in any case. Empty: the original is to be left alone.
     ///
-    /// An animation stays one, which WebP alone can do.
+    /// An animation stays one, which WebP alone can do. Formats that do not hold a picture of this
+    /// size are left out.
     pub fn recipes(&self, facts: &Facts) -> Vec<Recipe> {
-        let (chain, last) = self.chain(facts);
+        let (chain, always) = self.chain(facts);
+        let last = chain.iter().flatten().next_back().copied();
         let formats = chain.into_iter().flatten();
-        let mut recipes: Vec<Recipe> = formats.map(|format| self.recipe(format, facts)).collect();
-        if let Some(recipe) = recipes.last_mut() {
-            // Nor can the original stand for what shows something else.
-            recipe.always = last || !Plan::of(recipe, facts.upright()).shows_the_original();
-        }
-        recipes
+        formats
+            .map(|format| Recipe {
+                always: always && Some(format) == last,
+                ..self.recipe(format, facts)
+            })
+            .filter(|recipe| holds(recipe.format, Plan::of(recipe, facts.upright()).size()))
+            .collect()
     }
 
     fn recipe(&self, format: Format, facts: &Facts) -> Recipe {
@@ -42,11 +45,11 @@ impl Wish {
             (Wanted::Named(Format::WebP), true) => (one(Format::WebP), own != Format::WebP),
             (Wanted::Named(_), true) => ([None; 3], false),
             (Wanted::Named(format), false) => (one(format), format != own),
-            // A page's placeholder stands still.
             (Wanted::Anywhere { webp: true }, false) => {
                 ([Some(Format::WebP), Some(plain(facts)), None], true)
             }
-            (Wanted::Anywhere { .. }, _) => (one(plain(facts)), true),
+            (Wanted::Anywhere { webp: false }, false) => (one(plain(facts)), true),
+            (Wanted::Anywhere { .. }, true) => (one(Format::WebP), true),
             (Wanted::Negotiated(accepted), true) => {
                 let kept = own == Format::WebP && accepted.names(own);
                 match kept || accepted.made(own).any(|format| format == Format::WebP) {
@@ -85,4 +88,15 @@ fn plain(facts: &Facts) -> Format {
             false => Format::Jpeg,
         },
     }
+}
+
+/// Whether a format has pictures of this size: WebP counts 14 bits of a side (RFC 9649 section
+/// 2.5), JPEG and AV1 count 16 (ITU-T T.81, B.2.2; AV1 section 5.5.1).
+fn holds(format: Format, (width, height): (u32, u32)) -> bool {
+    let longest = match format {
+        Format::WebP => 16_383,
+        Format::Jpeg | Format::Avif => 65_535,
+        Format::Png | Format::Gif | Format::Bmp | Format::Tiff => u32::MAX,
+    };
+    width.max(height) <= longest
 }
