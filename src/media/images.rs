@@ -254,8 +254,8 @@ impl Images {
                     store.put_original_is_best(&key);
                     Ok(Kept::OriginalIsBest)
                 }
-                // The picture is sound: it is this format that does not do.
-                Err(fault @ (Fault::TooSlow | Fault::Encoder(_))) if !is_quick(&recipe) => {
+                // The picture is sound: it is this variant that cannot be.
+                Err(fault) if is_of_the_variant(&fault, &recipe) => {
                     media.tallies.fault(&fault);
                     store.put_original_is_best(&key);
                     Ok(Kept::OriginalIsBest)
@@ -293,6 +293,16 @@ enum Looked {
 /// Whether a request can wait for it to be made.
 fn is_quick(recipe: &Recipe) -> bool {
     recipe.format != Format::Avif
+}
+
+/// Whether a fault says nothing about other variants of the same original.
+fn is_of_the_variant(fault: &Fault, recipe: &Recipe) -> bool {
+    match fault {
+        // A box may be larger than what it holds; a format may not take what it is given.
+        Fault::TooManyPixels | Fault::Unsupported(_) => true,
+        Fault::TooSlow | Fault::Encoder(_) => !is_quick(recipe),
+        Fault::Unknown | Fault::TooLarge | Fault::Broken(_) => false,
+    }
 }
 
 /// Looks through what is wanted, the best first.

@@ -213,7 +213,15 @@ impl Policy {
                 false => next(&self.widths, physical),
             }
         };
-        (asked.width.map(side), asked.height.map(side))
+        let shaped = matches!(asked.fit, Some(Fit::Cover | Fit::Contain)) && !free;
+        match (asked.width, asked.height) {
+            (Some(width), Some(height)) if shaped => {
+                let listed = side(width);
+                let height = kept_shape(width, height, listed).unwrap_or_else(|| side(height));
+                (Some(listed), Some(height))
+            }
+            (width, height) => (width.map(side), height.map(side)),
+        }
     }
 
     /// The size of what is asked for without one.
@@ -235,6 +243,35 @@ impl Policy {
             false => listed,
         }
     }
+}
+
+/// The usual shapes of pictures, width to height; each also upright.
+const SHAPES: [(u32, u32); 8] = [
+    (1, 1),
+    (5, 4),
+    (4, 3),
+    (3, 2),
+    (16, 9),
+    (2, 1),
+    (21, 9),
+    (3, 1),
+];
+
+/// The height of a box that is brought to a listed width, when its shape is a usual one: a page
+/// that asks for 300 x 200 to be filled has no use for a square. `None`: any other shape, of which
+/// there are too many to make pictures for.
+fn kept_shape(width: u32, height: u32, listed: u32) -> Option<u32> {
+    let upright = SHAPES.map(|(a, b)| (b, a));
+    let shapes = SHAPES.into_iter().chain(upright);
+    // All of them are at most `LARGEST`: the products fit.
+    let near = |(a, b): &(u32, u32)| {
+        let (one, other) = (height.saturating_mul(*a), width.saturating_mul(*b));
+        // Pages round: 300 x 169 is 16 to 9.
+        one.abs_diff(other) < *a
+    };
+    let (a, b) = shapes.into_iter().find(near)?;
+    let height = listed.saturating_mul(b).saturating_add(a / 2) / a.max(1);
+    Some(height.clamp(1, LARGEST))
 }
 
 /// The first of a sorted list that is not smaller, or else the largest.
