@@ -39,6 +39,9 @@ exclude = ["/api/admin/*", "/static/*", "/media/*", "/admin/*", "/__debug__/*", 
 # url = "redis://127.0.0.1:@REDIS_PORT/0"
 # list = "analytics:queue"
 # keep = 10000
+
+[media]
+storage = "@DIR/cache"
 "#;
 
 const SITE: &str = r#"[upstream.app]
@@ -85,6 +88,7 @@ cache_control = "public, max-age=31536000, immutable"
 path = "/media/*"
 files = { root = "../media" }
 cache_control = "public, max-age=31536000"
+images = { widths = [150, 300, 320, 600, 640, 960, 1280, 1920], formats = ["avif", "webp"], quality = 85 }
 
 [[site.route]]
 path = "/ws/*"

@@ -127,7 +127,6 @@ fn keys_of_features_that_do_not_exist_yet_say_so() {
         "[site]", "cache = {}", "cache";
         "[site]", "access = {}", "access";
         "[site]", "limits = {}", "limits";
-        "[site.route]", "images = { widths = [150] }", "images";
         "[site.route]", "cache = {}", "cache";
         "[site.route]", "access = {}", "access";
         "[site.route]", "limits = {}", "limits";
@@ -146,8 +145,8 @@ fn keys_of_features_that_do_not_exist_yet_say_so() {
         assert!(mistake.help.starts_with("remove it"), "{}", mistake.help);
     }
     // What a site needs a route for is not complained of besides.
-    let images = with("[site.route]", "").replace("proxy = \"app\"", "images = {}");
-    assert_eq!(mistake(&images).under, "images");
+    let cache = with("[site.route]", "").replace("proxy = \"app\"", "cache = {}");
+    assert_eq!(mistake(&cache).under, "cache");
     // Off is what it is.
     right(&with(
         "[site]",
@@ -233,6 +232,12 @@ memory = "64MiB"
 largest = "1MiB"
 [compress]
 memory = "0"
+[media]
+storage = "cache"
+disk = "100MiB"
+memory = "8MiB"
+workers = 1
+queue = 8
 [visits]
 store = "visits.sqlite"
 keep_raw = "30d"
@@ -297,6 +302,7 @@ compress = { min_length = "0" }
 [[site.route]]
 path = "/media/*"
 files = { root = ".", immutable = "off", follow_links = "anywhere" }
+images = { widths = [150, 640], formats = ["avif", "webp"], quality = 80, max_width = 1600, max_height = 900, background = "#fff", max_size = "10MB", max_pixels = 20_000_000, timeout = "5s", wait = "1s", strict = true, client_hints = false, sign = { key = "0123456789abcdef" }, html = true }
 [[site.route]]
 path = "~ ^/u/([0-9]+)$"
 redirect = { to = "{scheme}://{host}/{path}/{1}", status = 301 }
