@@ -36,6 +36,8 @@ pub struct Context {
     pub body: u64,
     /// Servers tried, by their index.
     pub tried: Vec<usize>,
+    /// How often a server said that it did not look at the request.
+    pub unprocessed: u8,
     /// The server that was tried last.
     pub server: Option<Arc<Server>>,
     /// Whether the connection to it had a request before.
@@ -81,6 +83,7 @@ impl Context {
             websocket: false,
             body: 0,
             tried: Vec::new(),
+            unprocessed: 0,
             server: None,
             reused: false,
             chosen: None,

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::encode;
 use crate::edge::Action;
 use crate::headers::{Forwarding, ShownCertificate};
-use crate::upstream::{NoServer, Terms, Upstream};
+use crate::upstream::{NoServer, Speech, Terms, Upstream};
 use crate::wire::has_item;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
@@ -34,6 +34,10 @@ pub fn choose(ctx: &mut Context) -> Result<Box<HttpPeer>> {
     let Some(upstream) = upstream(ctx).cloned() else {
         return Error::e_explain(ErrorType::InternalError, "the route has no upstream");
     };
+    if ctx.websocket && upstream.speech == Speech::Http2 {
+        let what = "a WebSocket, which cannot be passed on by HTTP/2: its route needs an upstream without http2";
+        return Error::e_explain(ErrorType::HTTPStatus(501), what);
+    }
     let (index, server) = match upstream.choose(&ctx.tried) {
         Ok(chosen) => chosen,
         Err(NoServer::AllDown) => {

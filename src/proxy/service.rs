@@ -8,6 +8,7 @@ use super::running::Running;
 use super::{challenge, encode, file, forward, numbers, record, status};
 use crate::observe::Held;
 use crate::upstream::Lease;
+use crate::wire::Fault;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -28,6 +29,9 @@ pub struct EdgeProxy {
 
 /// A connect that failed is tried once more, on the next server.
 const CONNECT_TRIES: usize = 2;
+/// A request that a server of HTTP/2 did not look at is sent again so often: a server that ends says
+/// so on each of its connections, and one that is overloaded must not be asked for ever.
+const UNPROCESSED_TRIES: u8 = 3;
 
 /// Whether the client has the head of its final answer. A 101 is one: what follows is no HTTP.
 fn answered(session: &Session) -> bool {
@@ -238,14 +242,20 @@ impl ProxyHttp for EdgeProxy {
         ctx: &mut Context,
         _reused: bool,
     ) -> Box<Error> {
-        let idempotent = session.req_header().method.is_idempotent();
+        // A server that did not look at the request may be sent it again, whatever it is.
+        let unprocessed = status::fault(&error) == Some(Fault::Unprocessed)
+            && ctx.unprocessed < UNPROCESSED_TRIES;
+        let harmless = unprocessed || session.req_header().method.is_idempotent();
         // Nothing of an answer may have reached the client, and all of the request must be at hand.
-        if !idempotent
+        if !harmless
             || answered(session)
             || ctx.websocket
             || session.as_ref().retry_buffer_truncated()
         {
             error.set_retry(false);
+        } else if unprocessed {
+            ctx.unprocessed = ctx.unprocessed.saturating_add(1);
+            error.set_retry(true);
         } else {
             error.retry.decide_reuse(ctx.reused);
         }

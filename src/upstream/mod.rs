@@ -6,14 +6,16 @@
 mod balance;
 mod connect;
 mod health;
+mod http2;
 mod lent;
 pub mod pool;
 mod resolve;
 mod server;
 pub mod settings;
+mod socket;
 mod stream;
 
-pub use connect::ServerConnector;
+pub use connect::{ServerConnector, Speech};
 pub use server::{Health, Server};
 pub use stream::{Lease, Terms};
 
@@ -33,6 +35,8 @@ pub struct Upstream {
     pub place: Place,
     /// Its servers.
     pub servers: Vec<Arc<Server>>,
+    /// What they speak.
+    pub speech: Speech,
     /// See [`UpstreamSettings`].
     pub first_byte: Duration,
     /// See [`UpstreamSettings`].
@@ -67,12 +71,18 @@ impl Upstream {
                     .label("give at least one in `servers`"),
             );
         }
+        let speech = if settings.http2 {
+            Speech::Http2
+        } else {
+            Speech::Http1
+        };
         let mut servers = Vec::with_capacity(settings.servers.len());
         for server in &settings.servers {
             let label = server.address.value.to_string();
             let health = known(&label).unwrap_or_default();
             let (connect, keepalive) = (settings.connect_timeout, settings.keepalive_timeout);
-            match Server::new(server.address.value.clone(), connect, keepalive, health) {
+            let target = server.address.value.clone();
+            match Server::new(target, speech, connect, keepalive, health) {
                 Ok(server) => servers.push(Arc::new(server)),
                 Err(why) => {
                     let what = format!("invalid address of a server: {why}");
@@ -93,6 +103,7 @@ impl Upstream {
             name: name.to_string(),
             place,
             servers,
+            speech,
             first_byte: settings.first_byte_timeout,
             between: settings.read_timeout,
             send: settings.send_timeout,

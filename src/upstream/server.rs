@@ -1,8 +1,8 @@
 //! One server of an upstream.
 
+use super::connect::Speech;
 use super::settings::Target;
 use arc_swap::ArcSwapOption;
-use pingora::protocols::tls::{ALPN, CustomALPN};
 use pingora::upstreams::peer::HttpPeer;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub struct Server {
     pub label: String,
     /// Where it listens.
     pub target: Target,
+    /// What it speaks.
+    pub speech: Speech,
     /// Its health.
     pub health: Arc<Health>,
     /// What pingora needs to know of it; its address is filled in for names.
@@ -82,6 +84,7 @@ impl Server {
     /// A socket path that the system cannot take.
     pub fn new(
         target: Target,
+        speech: Speech,
         connect: Duration,
         keepalive: Duration,
         health: Arc<Health>,
@@ -96,9 +99,7 @@ impl Server {
                     .map_err(|_| "too long for the path of a socket".to_string())?
             }
         };
-        // The name means nothing on the wire: it makes pingora ask `ServerConnector` for
-        // connections, which is the only way to have them wrapped.
-        template.options.alpn = ALPN::Custom(CustomALPN::new(b"parvis".to_vec()));
+        template.options.alpn = speech.alpn();
         template.options.connection_timeout = Some(connect);
         template.options.idle_timeout = Some(keepalive);
         // Time-outs are `ServerStream`'s.
@@ -108,6 +109,7 @@ impl Server {
         Ok(Server {
             label,
             target,
+            speech,
             health,
             template,
             resolved: ArcSwapOption::empty(),

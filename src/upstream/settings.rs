@@ -13,6 +13,9 @@ table! {
         servers: Vec<ServerSettings>,
         /// How a server is chosen.
         balance: Balance = Balance::RoundRobin,
+        /// The servers speak HTTP/2 with prior knowledge ("h2c"), as gRPC servers do. One connection
+        /// carries many requests; WebSockets cannot be passed on by it.
+        http2: bool = false,
         /// Making a connection.
         connect_timeout: Duration = Duration::from_secs(2),
         /// From the end of the request to the first byte of the answer.
