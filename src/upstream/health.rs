@@ -1,9 +1,9 @@
 //! Asking servers whether they can take requests.
 
-use super::server::Server;
-use super::settings::{HealthSettings, Target};
 use super::connect::Speech;
 use super::http2;
+use super::server::Server;
+use super::settings::{HealthSettings, Target};
 use super::socket::Socket;
 use crate::config::{Diagnostic, Diagnostics};
 use bytes::Bytes;

@@ -43,9 +43,7 @@ impl Socket {
                 Ok(Socket::Tcp(stream))
             }
             SocketAddr::Unix(address) => {
-                let path = address
-                    .as_pathname()
-                    .ok_or(io::ErrorKind::InvalidInput)?;
+                let path = address.as_pathname().ok_or(io::ErrorKind::InvalidInput)?;
                 Ok(Socket::Unix(UnixStream::connect(path).await?))
             }
         }

@@ -4,6 +4,7 @@
 //! bytes, and a third for a WebSocket that says nothing. pingora drops trailers; here they are
 //! taken out of the chunks and handed to the client's side.
 
+use super::http2;
 use super::socket::Socket;
 use crate::wire::chunked::Scanner;
 use crate::wire::exchange::LAST_CHUNK;
@@ -178,6 +179,18 @@ impl ServerStream {
             && self.outbox.is_empty()
             && !self.deaf
             && matches!(self.phase, Phase::Body | Phase::Idle)
+    }
+
+    /// Whether its connection is shared with other exchanges: then it is over with this one.
+    pub fn shares(&self) -> bool {
+        matches!(self.io, Socket::Http2(_))
+    }
+
+    /// The exchange came to its end, and with it a stream of a connection that is shared.
+    pub fn see_off(mut self: Box<Self>) {
+        if let Socket::Http2(stream) = std::mem::replace(&mut self.io, Socket::HandedOver) {
+            http2::see_off(stream);
+        }
     }
 
     /// Whether nothing came on an idle connection: neither its end nor bytes that nobody asked for.

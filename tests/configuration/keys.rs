@@ -77,6 +77,7 @@ fn an_unknown_key_is_an_error_at_every_level_and_the_nearest_is_suggested() {
         "log", "acess = \"off\"", "acess", "access";
         "upstream.app", "conect_timeout = \"1s\"", "conect_timeout", "connect_timeout";
         "upstream.app", "server = []", "server", "servers";
+        "upstream.app", "http = true", "http", "http2";
         "upstream.app", "servers = [{ address = \"a:1\", wieght = 2 }]", "wieght", "weight";
         "upstream.app", "servers = [{ adress = \"a:1\" }]", "adress", "address";
         "upstream.app.health", "pth = \"/\"", "pth", "path";

@@ -1,9 +1,10 @@
 """A gRPC server without generated code: messages are bytes, handlers are by name.
 
 Its port is its argument, 0 for any. Says "LISTENING address" when it takes calls. Ends gracefully,
-by GOAWAY, when it gets SIGTERM.
+by GOAWAY, when it gets SIGTERM, and at once when its standard input ends, as it does with the test.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -97,5 +98,6 @@ server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Echo
 port = server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
 signal.signal(signal.SIGTERM, lambda *_: server.stop(20))
 server.start()
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 print(f"LISTENING 127.0.0.1:{port}", flush=True)
 server.wait_for_termination()

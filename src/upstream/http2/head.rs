@@ -144,7 +144,8 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     let (name, rest) = kind
         .and_then(|kind| kind.split_at_checked("application/grpc".len()))
         .unwrap_or_default();
-    name.eq_ignore_ascii_case(b"application/grpc") && matches!(rest.first(), None | Some(b'+' | b';'))
+    name.eq_ignore_ascii_case(b"application/grpc")
+        && matches!(rest.first(), None | Some(b'+' | b';'))
 }
 
 #[cfg(test)]

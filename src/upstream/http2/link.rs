@@ -1,6 +1,5 @@
 //! A connection to a server, which many requests share.
 
-use crate::upstream::socket::Socket;
 use bytes::Bytes;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{Reason, SendStream};
@@ -11,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
 /// What a server may send of one answer ahead of its client, bytes. Apps stand near: at 1 ms from
@@ -77,9 +77,9 @@ impl std::error::Error for Unopened {}
 /// # Errors
 /// The server says something else, or nothing and closes. A server that is silent is for the caller
 /// to give up.
-pub async fn open(
-    socket: Socket,
-) -> Result<(SendRequest<Bytes>, Connection<Socket, Bytes>), Unopened> {
+pub async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: S,
+) -> Result<(SendRequest<Bytes>, Connection<S, Bytes>), Unopened> {
     let (sender, mut connection) = Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -102,16 +102,16 @@ pub async fn open(
 }
 
 impl Link {
-    /// Begins HTTP/2 on a connection that was just made. Also gives what drives it, which is to be
-    /// spawned, and ends with it.
+    /// Begins HTTP/2 on a connection that was just made, of this number. Also gives what drives it,
+    /// which is to be spawned, and ends with it.
     ///
     /// # Errors
     /// As [`open`].
-    pub async fn open(
-        socket: Socket,
+    pub async fn open<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        socket: S,
+        fd: UniqueIDType,
         keep: Duration,
     ) -> Result<(Arc<Link>, impl Future<Output = ()> + Send + 'static), Unopened> {
-        let fd = socket.fd();
         let (sender, connection) = open(socket).await?;
         let (needed, unneeded) = oneshot::channel();
         let state = Arc::new(State::default());
@@ -175,8 +175,8 @@ impl Link {
 }
 
 /// Drives a connection until it ends, or is not needed any more and has said so.
-async fn drive(
-    mut connection: Connection<Socket, Bytes>,
+async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
+    mut connection: Connection<S, Bytes>,
     state: Arc<State>,
     unneeded: oneshot::Receiver<()>,
 ) {

@@ -5,13 +5,16 @@
 //! which for HTTP/1 would be one per request.
 
 use super::link::{Link, Place, Unopened};
+use super::stream::AppStream;
 use crate::upstream::socket::Socket;
 use pingora::protocols::l4::socket::SocketAddr;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::ReadBuf;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -52,10 +55,10 @@ pub async fn acquire(
         return Ok(place);
     }
     let socket = connect.await?;
-    let opened = Link::open(socket, keep).await;
-    let (link, driver) = opened.map_err(|error: Unopened| {
-        io::Error::new(io::ErrorKind::InvalidData, error.to_string())
-    })?;
+    let fd = socket.fd();
+    let opened = Link::open(socket, fd, keep).await;
+    let (link, driver) = opened
+        .map_err(|error: Unopened| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
     let place = link.enter(Instant::now());
     LINKS.with_borrow_mut(|all| {
         all.drivers.spawn(driver);
@@ -82,6 +85,33 @@ fn enter(server: &SocketAddr) -> Result<Place, Arc<Mutex<()>>> {
         }
     })
 }
+
+/// An exchange is over. Many apps say that in a frame of its own, behind an answer of which all was
+/// there: it is waited for, for a stream that is dropped before would be taken back, which they would
+/// take for a client that broke off.
+pub fn see_off(mut stream: Box<AppStream>) {
+    if stream.is_over() {
+        return;
+    }
+    let last = async move {
+        let mut space = [0; 1024];
+        loop {
+            let mut buf = ReadBuf::new(&mut space);
+            let read = poll_fn(|cx| stream.poll_read(cx, &mut buf)).await;
+            if read.is_err() || buf.filled().is_empty() || stream.is_over() {
+                return;
+            }
+        }
+    };
+    LINKS.with_borrow_mut(|all| {
+        all.drivers.spawn(async {
+            let _ = tokio::time::timeout(LAST_FRAME, last).await;
+        });
+    });
+}
+
+/// How long the last frame of an answer is waited for.
+const LAST_FRAME: Duration = Duration::from_secs(2);
 
 /// Lets go of connections that take no more requests. Those that have some end with the last.
 pub fn sweep() {

@@ -10,7 +10,9 @@ mod head;
 mod link;
 mod links;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use link::open;
-pub use links::{acquire, clear, sweep};
+pub use links::{acquire, clear, see_off, sweep};
 pub use stream::AppStream;

@@ -2,10 +2,10 @@
 
 use super::head::{self, Framed};
 use super::link::Place;
+use crate::wire::Fault;
 use crate::wire::dechunk::{Dechunk, Piece};
 use crate::wire::http2::spelling::read_trailers;
 use crate::wire::http2::{Incoming, broken};
-use crate::wire::Fault;
 use bytes::{Buf, Bytes, BytesMut};
 use h2::SendStream;
 use h2::client::ResponseFuture;
@@ -80,6 +80,15 @@ impl AppStream {
         self.place.retire();
     }
 
+    /// Whether both sides have said all, or are past it.
+    pub fn is_over(&self) -> bool {
+        match &self.answer {
+            Answer::Awaited(..) => false,
+            Answer::Body(incoming) => incoming.is_over(),
+            Answer::Lost => true,
+        }
+    }
+
     /// Ready when all that was written is on its way, or as good as that. Until then, no more ought
     /// to be written; what is written nevertheless is kept.
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -121,7 +130,9 @@ impl AppStream {
             Asking::Head(_) => self.take_head(bytes),
             Asking::Done => Ok(bytes.len()),
             Asking::Length(left) => {
-                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                let here = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
                 *left = left.saturating_sub(here as u64);
                 let ended = *left == 0;
                 self.send(bytes.get(..here).unwrap_or_default(), ended);

@@ -54,6 +54,11 @@ impl Incoming {
         }
     }
 
+    /// Whether the other side has said all, and all was read.
+    pub fn is_over(&self) -> bool {
+        self.queue.is_empty() && (self.saying == Saying::Nothing || self.body.is_end_stream())
+    }
+
     /// Reads into `buf`, which has room. Ready with false when there is nothing more to be read.
     ///
     /// # Errors
