@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use support::certificates::Authority;
 use support::programs::python;
-use support::{Backend, Folder, Parvis};
+use support::{Backend, Folder, Parvis, until};
 
 /// An app of `tests/grpc`, in Python.
 struct Process {
@@ -53,15 +53,13 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// Asks it to end, which takes as long as its calls do.
-    fn ask_to_end(&self) {
+    /// Asks it to end, which takes as long as its calls do. Whether it did so in order.
+    fn ends_in_order(mut self) -> bool {
         let mut kill = Command::new("kill");
-        assert!(
-            kill.arg(self.child.id().to_string())
-                .status()
-                .unwrap()
-                .success()
-        );
+        kill.arg(self.child.id().to_string());
+        assert!(kill.status().unwrap().success());
+        // `wait` would end its standard input, and it at once.
+        until("it ends", || self.child.try_wait().unwrap()).success()
     }
 }
 

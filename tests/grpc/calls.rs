@@ -129,9 +129,7 @@ fn a_server_that_ends_in_order_answers_what_it_has() {
         );
         (made > 50.0).then_some(())
     });
-    going.ask_to_end();
-    let mut going = going;
-    assert!(going.child.wait().unwrap().success());
+    assert!(going.ends_in_order());
     drop(client.stdin.take());
     let output = client.wait_with_output().unwrap();
     assert!(
