@@ -13,8 +13,8 @@ table! {
         servers: Vec<ServerSettings>,
         /// How a server is chosen.
         balance: Balance = Balance::RoundRobin,
-        /// The servers speak HTTP/2 with prior knowledge ("h2c"), as gRPC servers do. One connection
-        /// carries many requests; WebSockets cannot be passed on by it.
+        /// The servers speak HTTP/2 with prior knowledge and without TLS ("h2c"), as gRPC servers do.
+        /// WebSockets cannot be passed on to them (501).
         http2: bool = false,
         /// Making a connection.
         connect_timeout: Duration = Duration::from_secs(2),
@@ -46,7 +46,8 @@ choice! {
 }
 
 table! {
-    /// An active health check: `GET path`, sound when the answer is 2xx or 3xx.
+    /// An active health check: `GET path`, sound when the answer is 2xx or 3xx. By HTTP/2 where the
+    /// upstream says `http2 = true`; a server that speaks nothing but gRPC answers no `GET`.
     pub struct HealthSettings {
         /// The path asked for.
         path: At<Text>,
