@@ -1,7 +1,7 @@
 //! One server of an upstream.
 
-use super::load::Load;
 use super::connect::Speech;
+use super::load::Load;
 use super::settings::Target;
 use arc_swap::ArcSwapOption;
 use pingora::upstreams::peer::HttpPeer;
