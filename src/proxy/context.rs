@@ -4,6 +4,7 @@ use super::connection::Connection;
 use super::record::millis;
 use crate::compress::Body;
 use crate::edge::{Edge, Route, Site};
+use crate::media::html::Rewriter;
 use crate::observe::Held;
 use crate::upstream::{InFlight, Server};
 use http::header::HeaderValue;
@@ -58,6 +59,8 @@ pub struct Context {
     pub weak_tags: bool,
     /// The app's answer on its way through a coding.
     pub encoding: Option<Arc<Mutex<Body>>>,
+    /// The app's page on its way through the help with its images.
+    pub page: Option<Mutex<Rewriter>>,
     /// Whether the app says that it knows the visitor.
     pub known: bool,
     /// Why the request was refused or failed, for the log.
@@ -96,6 +99,7 @@ impl Context {
             plain: false,
             weak_tags: false,
             encoding: None,
+            page: None,
             known: false,
             fault: None,
             retry_after: None,

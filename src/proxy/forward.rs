@@ -1,7 +1,7 @@
 //! A request goes to the app, and the app's answer comes back.
 
 use super::context::Context;
-use super::encode;
+use super::{encode, pages};
 use crate::edge::Action;
 use crate::headers::{Forwarding, ShownCertificate};
 use crate::upstream::{NoServer, Speech, Terms, Upstream};
@@ -89,6 +89,7 @@ pub async fn prepare(
     ctx: &mut Context,
 ) -> Result<()> {
     encode::ask(request, ctx)?;
+    pages::ask(request, ctx);
     let (Some(connection), Some(client), Some(route)) = (&ctx.connection, ctx.client, ctx.route())
     else {
         return Error::e_explain(ErrorType::InternalError, "a request without its connection");
@@ -253,5 +254,6 @@ pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &mut Conte
         answer.append_header("Server-Timing", timing)?;
     }
     route.headers.apply(answer, ctx.tls())?;
+    pages::begin(answer, session, ctx)?;
     encode::begin(answer, session, ctx)
 }

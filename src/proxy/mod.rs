@@ -12,6 +12,7 @@ mod engine;
 mod file;
 mod forward;
 mod numbers;
+mod pages;
 mod picture;
 mod prompt;
 mod record;

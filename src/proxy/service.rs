@@ -5,7 +5,7 @@ use super::connection::Connection;
 use super::context::Context;
 use super::respond::Answer;
 use super::running::Running;
-use super::{challenge, encode, file, forward, numbers, record, status};
+use super::{challenge, encode, file, forward, numbers, pages, record, status};
 use crate::observe::Held;
 use crate::upstream::Lease;
 use crate::wire::Fault;
@@ -218,6 +218,7 @@ impl ProxyHttp for EdgeProxy {
             ctx.busy = None;
         }
         let waits = session.as_downstream_mut().is_body_done();
+        pages::piece(ctx, body, end);
         encode::piece(ctx, body, end, waits)
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Page {
     look: Box<Look>,
     /// Of the element that is told next.
     within: Within,
+    /// In an `<svg>` or `<math>`.
+    foreign: bool,
     images: usize,
     looked: usize,
     /// What can be sent.
@@ -71,6 +73,7 @@ impl Page {
             based: false,
             look,
             within: Within::Body,
+            foreign: false,
             images: 0,
             looked: 0,
             out: Vec::new(),
@@ -83,6 +86,27 @@ impl Page {
     pub(super) fn enter(&mut self, within: Within) {
         if self.within != Within::Template {
             self.within = within;
+        }
+    }
+
+    /// From here on a browser may read the page otherwise than the parser does: nothing is added
+    /// any more.
+    pub(super) fn stop(&mut self) {
+        self.looked = MOST;
+    }
+
+    /// An `<svg>` or `<math>` begins.
+    pub(super) fn begin_foreign(&mut self) {
+        if std::mem::replace(&mut self.foreign, true) {
+            self.stop();
+        }
+    }
+
+    /// It ends: with an end tag of its own, or with that of an element that it is in.
+    pub(super) fn end_foreign(&mut self, by_its_own: bool) {
+        self.foreign = false;
+        if !by_its_own {
+            self.stop();
         }
     }
 
@@ -104,7 +128,7 @@ impl Page {
         match base {
             Some(base) => self.base = base,
             // Where relative ones lead is not known.
-            None => self.looked = MOST,
+            None => self.stop(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::charset::{Charset, MARK};
 use super::page::{Look, Page, Sink, Within};
+use lol_html::html_content::EndTag;
 use lol_html::send::{Element, ElementContentHandlers, HtmlRewriter, Settings};
 use lol_html::{MemorySettings, Selector};
 use std::borrow::Cow;
@@ -107,17 +108,35 @@ impl Rewriter {
     }
 }
 
-type Handler = fn(&mut Page, &Element<'_, '_>);
+type Handler = fn(&Shared, &mut Element<'_, '_>);
 
 /// In this order: where an element is must be told before the element is.
-const HANDLERS: [(&str, Handler); 4] = [
-    ("picture img", |page, _| page.enter(Within::Picture)),
-    ("template img, template base", |page, _| {
-        page.enter(Within::Template)
+const HANDLERS: [(&str, Handler); 5] = [
+    ("picture img", |page, _| {
+        locked(page).enter(Within::Picture);
     }),
-    ("base", Page::base),
-    ("img", Page::image),
+    ("template img, template base", |page, _| {
+        locked(page).enter(Within::Template);
+    }),
+    ("svg, math", foreign),
+    ("base", |page, base| locked(page).base(base)),
+    ("img", |page, img| locked(page).image(img)),
 ];
+
+/// Drawings and formulas: the parser follows them as browsers do when they are closed, and not
+/// inside of each other.
+fn foreign(page: &Shared, element: &mut Element<'_, '_>) {
+    locked(page).begin_foreign();
+    let (after, name) = (page.clone(), element.tag_name());
+    let end = move |end: &mut EndTag<'_>| {
+        locked(&after).end_foreign(end.name() == name);
+        Ok(())
+    };
+    // The parser takes what follows a self-closing one for its content.
+    if element.is_self_closing() || element.on_end_tag(Box::new(end)).is_err() {
+        locked(page).stop();
+    }
+}
 
 impl Parsing {
     fn new(charset: Charset, page: Page) -> Option<Box<Self>> {
@@ -133,7 +152,7 @@ impl Parsing {
             let selector: Selector = selector.parse().ok()?;
             let page = page.clone();
             let handler = move |element: &mut Element<'_, '_>| {
-                handler(&mut locked(&page), element);
+                handler(&page, element);
                 Ok(())
             };
             let handlers = ElementContentHandlers::default().element(handler);

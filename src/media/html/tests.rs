@@ -166,6 +166,22 @@ fn a_picture_keeps_its_choice() {
 }
 
 #[test]
+fn help_ends_where_the_parser_and_browsers_part() {
+    let img = "<img src=/m/a.jpg>";
+    for page in [
+        format!("<svg/><script>write('{img}')</script>"),
+        format!("<math /><textarea>{img}</textarea>"),
+        format!("<svg><svg></svg><p><textarea>{img}</textarea>"),
+        format!("<div><svg></div><textarea>{img}</textarea>"),
+        format!("<svg><p></svg><math><svg></math><textarea>{img}</textarea>"),
+    ] {
+        assert_eq!(rewritten(&page), page);
+    }
+    let page = "<svg><title>x</title><path d=''/></SVG>".repeat(2) + "<math><mi>x</math>" + img;
+    assert!(rewritten(&page).contains("decoding"));
+}
+
+#[test]
 fn a_base_leads_elsewhere() {
     let found = |page: &str| rewritten(page).contains("decoding");
     assert!(!found("<img src=a.jpg>"));
@@ -404,7 +420,7 @@ fn a_page_in_pieces_is_the_page_with_additions() {
     ];
     let mut rng = StdRng::seed_from_u64(6);
     let mut changed = 0;
-    for round in 0..20_000 {
+    for round in 0..5_000 {
         let page = random_page(&mut rng);
         let content_type = TYPES[round % TYPES.len()];
         let mut rewriter = rewriter(content_type);
@@ -422,5 +438,5 @@ fn a_page_in_pieces_is_the_page_with_additions() {
         assert_eq!(out, through(content_type, &page), "{shown}");
         changed += usize::from(out != page);
     }
-    assert!(changed > 2_000, "{changed}");
+    assert!(changed > 1_000, "{changed}");
 }
