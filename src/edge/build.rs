@@ -331,6 +331,7 @@ impl Builder<'_> {
             visits,
             https_port: self.https_port(site, parts.settings, tls.as_deref()),
             tls,
+            helps_pages: routes.iter().any(Route::helps_pages),
             metrics: RouteMetrics::default(),
             routes,
             table,

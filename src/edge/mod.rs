@@ -159,6 +159,8 @@ pub struct Site {
     pub tls: Option<Arc<SiteTls>>,
     /// The port that plain HTTP is sent to with `https`; `None`: it is served as it is.
     pub https_port: Option<u16>,
+    /// Whether pages of its apps are helped with the pictures of a route.
+    pub helps_pages: bool,
     /// Counts of requests that no route took.
     pub metrics: RouteMetrics,
     table: RouteTable,
@@ -210,6 +212,13 @@ pub struct Route {
     pub upstream_host: Option<HeaderValue>,
     /// Counts.
     pub metrics: RouteMetrics,
+}
+
+impl Route {
+    /// Whether pages are helped with its pictures.
+    pub fn helps_pages(&self) -> bool {
+        self.images.as_ref().is_some_and(|images| images.terms.html)
+    }
 }
 
 /// What a route does.

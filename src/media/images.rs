@@ -3,11 +3,13 @@
 use super::original::{Original, Source};
 use super::process::Media;
 use super::settings::ImagesPolicy;
+use super::sizes::Sizes;
 use super::store::{Kept, Store, Variant};
 use super::wish::Wish;
 use super::workshop::{Outcome, Urgency};
-use super::{Fault, Format, Made, Recipe, VariantKey, make};
+use super::{Fault, Format, Made, Recipe, VariantKey, html, make};
 use base64::Engine;
+use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::spawn_blocking;
@@ -19,6 +21,9 @@ pub struct Images {
     pub terms: ImagesPolicy,
     /// Where variants are kept and made.
     pub media: Arc<Media>,
+    /// Sizes, for pages.
+    pub sizes: Arc<Sizes>,
+    widths: Arc<[u32]>,
 }
 
 /// What is sent.
@@ -49,9 +54,31 @@ impl Images {
     /// Pictures on these terms.
     pub fn new(terms: ImagesPolicy, media: &Arc<Media>) -> Self {
         Images {
+            widths: terms.policy.widths.as_slice().into(),
             terms,
             media: media.clone(),
+            sizes: Arc::default(),
         }
+    }
+
+    /// What a page may be told of a picture at an address of this route: the widths that there are, and
+    /// the size of what a browser gets, where the picture's own (pixels, upright) is known. `None`: the
+    /// address makes no sense.
+    pub fn told(
+        &self,
+        path: &[u8],
+        query: Option<&[u8]>,
+        own: Option<(u32, u32)>,
+    ) -> Option<html::Known> {
+        let wish = self
+            .terms
+            .policy
+            .wish(path, query, &HeaderMap::new())
+            .ok()?;
+        Some(html::Known {
+            widths: self.widths.clone(),
+            size: own.map(|own| wish.size(own)),
+        })
     }
 
     /// What this request gets of this original.

@@ -2,28 +2,82 @@
 
 use super::context::Context;
 use crate::compress::{must_not_change, weaken_tag};
+use crate::edge::{Action, Site};
+use crate::files::{self, Content, Files};
 use crate::headers::host;
-use crate::media::html::{Look, Rewriter};
-use crate::wire::has_item;
+use crate::media::html::{Known, Look, Rewriter};
+use crate::media::probe_head;
+use crate::route::{Facts, Found};
+use crate::wire::{has_item, target};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
     TRANSFER_ENCODING,
 };
-use http::{Method, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
+use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-/// What the request's site knows of pictures, when pages of the route are helped.
-fn look(_ctx: &Context) -> Option<Box<Look>> {
-    None
+/// Of a picture this much is read for its size: behind it there is at most what nobody needs.
+const BEGINNING: u64 = 64 * 1024;
+
+/// Whether pages of the request's site are helped.
+pub fn helps(ctx: &Context) -> bool {
+    ctx.site().is_some_and(|site| site.helps_pages)
 }
 
-/// Whether pages of the request's route are helped.
-pub fn helps(ctx: &Context) -> bool {
-    look(ctx).is_some()
+/// What the request's site knows of pictures, when its pages are helped.
+fn look(ctx: &Context) -> Option<Box<Look>> {
+    let site = ctx.site.filter(|_| helps(ctx))?;
+    let (edge, now) = (ctx.edge.clone(), ctx.started);
+    Some(Box::new(move |path, query| {
+        known(edge.sites.get(site)?, now, path.as_bytes(), query)
+    }))
+}
+
+/// What is known of the picture at an address of this site.
+fn known(site: &Site, now: Instant, raw: &[u8], query: Option<&str>) -> Option<Known> {
+    let path = target::normalise(raw)?;
+    let query = query.map(str::as_bytes);
+    let facts = Facts {
+        method: &Method::GET,
+        headers: &HeaderMap::new(),
+        query,
+    };
+    let Found::Route(index) = site.table().find(&path, &facts) else {
+        return None;
+    };
+    let route = site.routes.get(index).filter(|route| route.helps_pages())?;
+    let images = route.images.as_ref()?;
+    let own = match &route.action {
+        Action::Files(files, _) => {
+            let (files, below) = (files.clone(), route.pattern.below(&path).to_vec());
+            images.sizes.get(&path, now, move || size(&files, &below))
+        }
+        // An app's picture would have to be asked for.
+        _ => None,
+    };
+    images.told(raw, query, own)
+}
+
+/// The size of a picture by its file's beginning. Blocks.
+fn size(files: &Files, below: &[u8]) -> Option<(u32, u32)> {
+    let Ok(files::Found::File(entry)) = files.look_up(below) else {
+        return None;
+    };
+    match &entry.content {
+        Content::Memory(bytes) => probe_head(bytes),
+        Content::Disk(open) => {
+            let length = usize::try_from(open.stamp.length.min(BEGINNING)).ok()?;
+            let mut head = vec![0; length];
+            open.file.read_exact_at(&mut head, 0).ok()?;
+            probe_head(&head)
+        }
+    }
 }
 
 /// Asks the app for a page as it is: one that the app encodes could not be read. parvis encodes it

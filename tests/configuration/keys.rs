@@ -302,7 +302,7 @@ compress = { min_length = "0" }
 [[site.route]]
 path = "/media/*"
 files = { root = ".", immutable = "off", follow_links = "anywhere" }
-images = { widths = [150, 640], formats = ["avif", "webp"], quality = 80, max_width = 1600, max_height = 900, background = "#fff", max_size = "10MB", max_pixels = 20_000_000, timeout = "5s", wait = "1s", strict = true, client_hints = false, sign = { key = "0123456789abcdef" }, html = true }
+images = { widths = [150, 640], formats = ["avif", "webp"], quality = 80, max_width = 1600, max_height = 900, background = "\u0023fff", max_size = "10MB", max_pixels = 20_000_000, timeout = "5s", wait = "1s", strict = true, client_hints = false, sign = { key = "0123456789abcdef" }, html = true }
 [[site.route]]
 path = "~ ^/u/([0-9]+)$"
 redirect = { to = "{scheme}://{host}/{path}/{1}", status = 301 }

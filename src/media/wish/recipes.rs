@@ -23,8 +23,17 @@ impl Wish {
             .collect()
     }
 
+    /// The size of what is sent in place of an original of this size, both in pixels and upright.
+    pub fn size(&self, upright: (u32, u32)) -> (u32, u32) {
+        Plan::of(&self.plain(Format::Jpeg), upright).size()
+    }
+
     fn recipe(&self, format: Format, facts: &Facts) -> Recipe {
-        let recipe = Recipe {
+        normal(self.plain(format), facts)
+    }
+
+    fn plain(&self, format: Format) -> Recipe {
+        Recipe {
             width: self.width,
             height: self.height,
             fit: self.fit,
@@ -33,8 +42,7 @@ impl Wish {
             format,
             background: self.background,
             always: false,
-        };
-        normal(recipe, facts)
+        }
     }
 
     /// The formats, and whether the last of them must be made even if it is larger than the original.
