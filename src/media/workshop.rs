@@ -17,7 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Panics are told so often.
+/// Trouble is told so often, at most.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// What became of an order.
@@ -234,7 +234,7 @@ impl Workshop {
                 Ok(true)
             }
             Err(error) => {
-                if state.running == 0 {
+                if state.running == 0 && due(&mut state.told) {
                     tracing::warn!(%error, "no thread to make pictures: originals are sent");
                 }
                 Err(error)
@@ -289,12 +289,11 @@ fn live(shared: &Shared) {
         if later {
             state.working_later = state.working_later.saturating_sub(1);
         }
-        let tell = panic && told(&mut state);
-        let waiting = match state.closed {
-            // The next workshop's, if there were one; this one has nobody waiting any more.
-            true => Vec::new(),
-            false => state.line.done(&key),
-        };
+        if panic {
+            state.panics = state.panics.saturating_add(1);
+        }
+        let tell = panic && due(&mut state.told);
+        let waiting = state.line.done(&key);
         drop(state);
         if let (true, Err(fault)) = (tell, &outcome) {
             tracing::error!("a bug in making pictures: {fault}");
@@ -310,15 +309,14 @@ fn live(shared: &Shared) {
     shared.wake.notify_one();
 }
 
-/// Counts a panic; whether it is to be told.
-fn told(state: &mut State) -> bool {
-    state.panics = state.panics.saturating_add(1);
+/// Whether trouble is to be told now.
+fn due(told: &mut Option<Instant>) -> bool {
     let lately = |then: Instant| then.elapsed() < TELL_EVERY;
-    if state.told.is_some_and(lately) {
-        return false;
+    let due = !told.is_some_and(lately);
+    if due {
+        *told = Some(Instant::now());
     }
-    state.told = Some(Instant::now());
-    true
+    due
 }
 
 /// Makes it; whether that panicked.

@@ -208,14 +208,15 @@ impl Disk {
             let Kind::Picture(format) = kind else {
                 return Ok(Some(Found::Marker(used)));
             };
-            let Some(trailer) = look_through(&file, key, format, metadata.len())? else {
+            let length = metadata.len();
+            let sound = match length <= small.saturating_add(LENGTH as u64) {
+                true => take(&file, key, format, length)?,
+                false => look_through(&file, key, format, length)?.map(|of| (of, None)),
+            };
+            let Some((trailer, bytes)) = sound else {
                 // Another one may have come in its place meanwhile: that one is made again then.
                 let _ = fs::remove_file(&path);
                 return Ok(Some(Found::Damaged));
-            };
-            let bytes = match trailer.length <= small {
-                true => Some(read(&file, trailer.length)?),
-                false => None,
             };
             return Ok(Some(Found::Picture {
                 format,
@@ -320,15 +321,18 @@ fn temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
 /// Whose file has this name.
 fn parse(name: &str) -> Option<(VariantKey, Kind)> {
     let (digits, ending) = name.split_once('.')?;
-    let kind = Kind::ALL.into_iter().find(|kind| kind.ending() == ending)?;
+    // Only as it is written here: all digits, no sign, no capitals.
+    let own = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    if digits.len() != 32 || !digits.bytes().all(own) {
+        return None;
+    }
     let number = u128::from_str_radix(digits, 16).ok()?;
-    let key = VariantKey(number.to_be_bytes());
-    // Only as it is written here: no sign, no capitals, all digits.
-    (key.to_string() == digits).then_some((key, kind))
+    let kind = Kind::ALL.into_iter().find(|kind| kind.ending() == ending)?;
+    Some((VariantKey(number.to_be_bytes()), kind))
 }
 
-/// What is known of a file that is all that was written. Each byte of it is read once, so that it is
-/// in the kernel's memory when it is sent.
+/// What is known of a large file, if it is all that was written. Each byte of it is read, and is in
+/// the kernel's memory then, when it is sent.
 fn look_through(
     file: &File,
     key: &VariantKey,
@@ -361,8 +365,23 @@ fn look_through(
     Ok((hasher.finalize() == trailer.sum).then_some(trailer))
 }
 
-fn read(file: &File, length: u64) -> io::Result<Bytes> {
+/// Reads a file; its picture, if it is all that was written.
+fn take(
+    file: &File,
+    key: &VariantKey,
+    format: Format,
+    length: u64,
+) -> io::Result<Option<(Trailer, Option<Bytes>)>> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_exact_at(&mut bytes, 0)?;
-    Ok(Bytes::from(bytes))
+    let Some((picture, last)) = bytes.split_last_chunk::<LENGTH>() else {
+        return Ok(None);
+    };
+    let trailer = Trailer::decode(key, format, last);
+    let sound = trailer.filter(|trailer| {
+        trailer.length == picture.len() as u64 && trailer.sum == crc32fast::hash(picture)
+    });
+    let end = picture.len();
+    bytes.truncate(end);
+    Ok(sound.map(|trailer| (trailer, Some(Bytes::from(bytes)))))
 }

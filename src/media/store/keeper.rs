@@ -16,8 +16,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often the folder is looked at. A look at a million files takes seconds: then less often.
 const LOOK_EVERY: Duration = Duration::from_secs(300);
-/// A look may take this part of the time.
-const LOOK_SHARE: u32 = 100;
+/// The pause after a look is so many times as long as that took, up to the longest.
+const LOOK_SHARE: u32 = 20;
+const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
 /// How often files' times are set.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 /// Files whose times wait to be set. One more is not told, and asks again an hour later.
@@ -173,7 +174,8 @@ pub fn look(shared: &Shared, disk: &Disk) -> Instant {
     enforce(shared, disk);
     let now = Instant::now();
     let pause = now.duration_since(began).saturating_mul(LOOK_SHARE);
-    now.checked_add(LOOK_EVERY.max(pause)).unwrap_or(now)
+    let pause = pause.clamp(LOOK_EVERY, LONGEST_PAUSE);
+    now.checked_add(pause).unwrap_or(now)
 }
 
 /// Counts what lies in the folder; its bytes. `None`: the end came first.

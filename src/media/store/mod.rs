@@ -33,7 +33,8 @@ const WARN_EVERY: u64 = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes of the disk. It may be exceeded for the time that removing takes, and by what other
-    /// processes write within five minutes.
+    /// processes write until the folder is looked at: after five minutes; with a million files,
+    /// half an hour at most.
     pub disk: u64,
     /// Bytes of memory.
     pub memory: u64,

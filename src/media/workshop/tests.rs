@@ -299,8 +299,7 @@ fn the_queue_of_what_can_wait_is_bounded() {
 #[test]
 fn a_panic_is_an_outcome() {
     let workshop = Workshop::new(1, 8);
-    let silent = std::panic::AssertUnwindSafe(|_| std::panic::resume_unwind(Box::new("oh")));
-    let work = move |deadline| silent.0(deadline);
+    let work = |_| std::panic::resume_unwind(Box::new("oh"));
     let fault = wait(workshop.order(key(1), Urgency::Now, LONG, work).unwrap()).unwrap_err();
     assert_eq!(fault, Fault::Encoder("it panicked: oh".to_string()));
     let work = |_| std::panic::resume_unwind(Box::new(7));
