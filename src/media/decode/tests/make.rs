@@ -29,6 +29,20 @@ pub fn jpeg(picture: &Picture) -> Vec<u8> {
     compressor.compress_to_vec(image).unwrap()
 }
 
+/// A progressive JPEG.
+pub fn progressive(picture: &Picture) -> Vec<u8> {
+    let mut compressor = turbojpeg::Compressor::new().unwrap();
+    compressor.set_progressive(true).unwrap();
+    let image = turbojpeg::Image {
+        pixels: picture.pixels.as_slice(),
+        width: picture.width as usize,
+        pitch: picture.width as usize * 3,
+        height: picture.height as usize,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    compressor.compress_to_vec(image).unwrap()
+}
+
 /// The JPEG with segments behind its first marker.
 pub fn with_segments(jpeg: &[u8], segments: &[(u8, &[u8])]) -> Vec<u8> {
     let mut file = jpeg[..2].to_vec();
@@ -193,16 +207,6 @@ pub fn webp(picture: &Picture) -> Vec<u8> {
     let written = encoder.write_image(&picture.pixels, width, height, colours(picture));
     written.unwrap();
     file
-}
-
-/// A lossy WebP.
-pub fn lossy_webp(picture: &Picture, quality: f32) -> Vec<u8> {
-    let (width, height) = (picture.width, picture.height);
-    let encoder = match picture.layout {
-        Layout::Rgba => webp::Encoder::from_rgba(&picture.pixels, width, height),
-        _ => webp::Encoder::from_rgb(&picture.pixels, width, height),
-    };
-    encoder.encode(quality).to_vec()
 }
 
 /// The bitstream of a simple WebP as an extended one, with chunks before and after it.
