@@ -197,12 +197,19 @@ pub fn webp(picture: &Picture) -> Vec<u8> {
 
 /// A lossy WebP.
 pub fn lossy_webp(picture: &Picture, quality: f32) -> Vec<u8> {
-    let (width, height) = (picture.width, picture.height);
-    let encoder = match picture.layout {
-        Layout::Rgba => webp::Encoder::from_rgba(&picture.pixels, width, height),
-        _ => webp::Encoder::from_rgb(&picture.pixels, width, height),
+    let recipe = crate::media::Recipe {
+        width: None,
+        height: None,
+        fit: crate::media::Fit::Inside,
+        blur: 0,
+        quality: quality as u8,
+        format: crate::media::Format::WebP,
+        background: [0; 3],
+        always: false,
     };
-    encoder.encode(quality).to_vec()
+    let later = std::time::Instant::now() + std::time::Duration::from_secs(600);
+    let picture = crate::media::Decoded::Still(picture.clone());
+    crate::media::encode(&picture, &recipe, crate::media::Deadline(later)).unwrap()
 }
 
 /// The bitstream of a simple WebP as an extended one, with chunks before and after it.
