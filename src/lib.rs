@@ -30,7 +30,7 @@
 //!
 //! The feature rooms, which do not know each other:
 //! [`route`] (host and path to route), [`upstream`] (servers, turns, health, names, connections to
-//! them), [`headers`] (who the client is, request ids, presets, `Cache-Control`), [`answer`]
+//! them, of HTTP/1 each for one request at a time, of HTTP/2 for many), [`headers`] (who the client is, request ids, presets, `Cache-Control`), [`answer`]
 //! (redirects and fixed answers), [`files`] (a path to a file, its conditions and ranges, what is
 //! kept in memory), [`compress`] (what is encoded, in which coding, and the encoders), [`tls`] (which
 //! certificate a client sees, who it is, with what it comes back; certificates from files and by
@@ -41,8 +41,8 @@
 //! `compress` makes them, and neither has to know the other.
 //!
 //! [`wire`]: protocols as bytes: heads of HTTP/1 judged, chunks followed, trailers carried, targets
-//! normalised, time-outs that cost nothing while they are not needed; frames of HTTP/2 counted and
-//! whose turn it is among its streams; the PROXY protocol; connections counted. No sockets, no
+//! normalised, time-outs that cost nothing while they are not needed; frames of HTTP/2 counted, its
+//! streams spelled as HTTP/1, and whose turn it is among them; the PROXY protocol; connections counted. No sockets, no
 //! configuration.
 //!
 //! `nice`: a thread's priority. What works beside requests, in `compress` and `visits`, lets them go
@@ -111,8 +111,11 @@
 //! * It writes bodies only from memory: while a file is lent to [`wire::Exchange`], what pingora
 //!   writes stands for so many bytes of it, and `ClientStream` has the kernel send those.
 //! * Its HTTP/2 has no way to an upgrade, to trailers or to time-outs of ours: it is given HTTP/1
-//!   only, and streams are turned into that and back in [`listen`]. That costs about a microsecond,
-//!   and gives HTTP/2 all that HTTP/1 has.
+//!   only, and streams are turned into that and back in [`listen`], and for apps that speak HTTP/2 in
+//!   [`upstream`]. That costs about a microsecond, and gives HTTP/2 all that HTTP/1 has.
+//! * It takes no more of an answer while the app takes no more of the request, and an app that answers
+//!   as it reads waits for the former: to an app of HTTP/2 writing never waits, and `ClientStream`
+//!   reads no more of a request than that app takes ([`wire::Exchange`]).
 //! * Its body filter cannot wait, and is not called while the app is silent: `ClientStream`, which
 //!   pingora reads meanwhile, releases what an encoder holds back.
 //! * It forwards `Expect` and waits for the app's 100, which many apps never send: answered here.

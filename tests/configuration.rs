@@ -92,7 +92,7 @@ listen = "0.0.0.0:9180"
 database = ""
 [upstream.app]
 servers = ["127.0.0.1", { address = "127.0.0.1:80", weight = 0 }, { address = "nobody", weight = 0 }]
-balance = "least-connections"
+balance = "hash"
 connect_timeout = 2
 [upstream.empty]
 servers = []
@@ -177,7 +177,7 @@ health = { path = "health", host = "a b", interval = "1ms", timeout = "0s" }
         "parvis.toml:16:62 0 | weight out of range",
         "parvis.toml:16:79 \"nobody\" | invalid address of a server \"nobody\"",
         "parvis.toml:16:98 0 | weight out of range",
-        "parvis.toml:17:11 \"least-connections\" | \"least-connections\" does not exist in this version",
+        "parvis.toml:17:11 \"hash\" | \"hash\" does not exist in this version",
         "parvis.toml:18:19 2 | invalid duration: an integer",
         "parvis.toml:19:11 empty | the upstream `empty` has no servers",
         "sites/a.toml:3:23 \"http://b.example\" | invalid host \"http://b.example\"",

@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "upstreams/balance.rs"]
+mod balance;
 #[path = "upstreams/health.rs"]
 mod health;
 #[path = "upstreams/kept.rs"]

@@ -7,6 +7,7 @@ mod analytics;
 mod certificates;
 mod dashboard;
 mod http_interface;
+mod images;
 mod reload;
 pub mod settings;
 mod status;

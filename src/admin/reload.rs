@@ -260,6 +260,10 @@ fn tasks(edge: &Edge) -> JoinSet<()> {
             tasks.spawn(task);
         }
     }
+    if let Some(media) = edge.media.clone() {
+        // What is wrong with its folder is told now, and not with the first picture.
+        tasks.spawn_blocking(move || drop(media.store().clone()));
+    }
     tasks
 }
 

@@ -1,6 +1,7 @@
 //! `GET /status`: what the metrics say, for people and scripts.
 
 use super::certificates::{SiteCertificate, certificates, now};
+use super::images;
 use super::reload::{LastLoad, Reloader};
 use crate::edge::{Action, Edge};
 use crate::observe::SinkFigures;
@@ -40,6 +41,8 @@ pub struct Status<'a> {
     acme: Vec<OrderStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     visits: Option<VisitsStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<images::ImagesStatus>,
     metrics: serde_json::Value,
 }
 
@@ -81,6 +84,7 @@ struct ServerStatus<'a> {
     resolved: Option<SocketAddr>,
     up: bool,
     checks: u64,
+    in_flight: usize,
 }
 
 fn is_zero(n: &usize) -> bool {
@@ -154,6 +158,7 @@ impl<'a> Status<'a> {
                             resolved: server.address().filter(|a| a.to_string() != server.label),
                             up: server.health.is_up(),
                             checks: server.health.checks(),
+                            in_flight: server.load.count(),
                         })
                         .collect(),
                 })
@@ -161,6 +166,7 @@ impl<'a> Status<'a> {
             certificates: certificates(edge, now()),
             acme: running.issuer.status(),
             visits: running.recorder.watching().map(|watching| watching.now()),
+            images: edge.media.as_deref().map(images::status),
             metrics: metrics.snapshot(),
         }
     }
@@ -211,6 +217,9 @@ pub fn note_gauges(running: &Running) {
                 },
             );
         }
+    }
+    if let Some(media) = &edge.media {
+        metrics.images.note(&images::figures(media));
     }
     for upstream in edge.upstreams.values() {
         for server in &upstream.servers {

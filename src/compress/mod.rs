@@ -16,5 +16,8 @@ pub use body::Body;
 pub use encoder::{Encoder, whole};
 pub use memo::Memo;
 pub use negotiate::{Accepted, accepted};
-pub use policy::{CompressPolicy, add_vary, encoded, shrinks, weak, weaken_tag, with_strong_twins};
+pub use policy::{
+    CompressPolicy, add_vary, encoded, must_not_change, shrinks, weak, weaken_tag,
+    with_strong_twins,
+};
 pub use workshop::Workshop;

@@ -136,24 +136,12 @@ impl CompressPolicy {
                 .and_then(|text| text.trim().parse::<u64>().ok())
                 .is_some_and(|length| length < self.min_length.max(1))
         };
-        if headers.get(CONTENT_LENGTH).is_some_and(short) || self.must_not_change(headers) {
+        if headers.get(CONTENT_LENGTH).is_some_and(short) || must_not_change(headers) {
             return false;
         }
         headers
             .get(CONTENT_TYPE)
             .is_some_and(|kind| self.takes_type(kind.as_bytes()))
-    }
-
-    fn must_not_change(&self, headers: &HeaderMap) -> bool {
-        let coded = |coding: &HeaderValue| {
-            !coding
-                .as_bytes()
-                .trim_ascii()
-                .eq_ignore_ascii_case(b"identity")
-        };
-        headers.get_all(CONTENT_ENCODING).iter().any(coded)
-            || DIGESTS.iter().any(|name| headers.contains_key(name))
-            || has_item(headers, &CACHE_CONTROL, b"no-transform")
     }
 
     /// Whether bodies of this type, or `Content-Type`, shrink.
@@ -191,6 +179,20 @@ const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("digest"),
     HeaderName::from_static("content-md5"),
 ];
+
+/// Whether an answer's body must reach the client as it is: it is encoded, its head tells its bytes,
+/// or it says so (RFC 9111 section 5.2.2.6).
+pub fn must_not_change(headers: &HeaderMap) -> bool {
+    let coded = |coding: &HeaderValue| {
+        !coding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"identity")
+    };
+    headers.get_all(CONTENT_ENCODING).iter().any(coded)
+        || DIGESTS.iter().any(|name| headers.contains_key(name))
+        || has_item(headers, &CACHE_CONTROL, b"no-transform")
+}
 
 /// A type without its parameters.
 fn essence(kind: &[u8]) -> &[u8] {

@@ -8,10 +8,11 @@ use crate::compress::Memo;
 use crate::config::{At, Diagnostic, Diagnostics, Document, FileId, Place, Size, Sources};
 use crate::files::Memory;
 use crate::headers::{HeaderPolicy, TrustedProxies};
+use crate::media::Media;
 use crate::observe::RouteMetrics;
 use crate::route::{HostPattern, HostTable, RouteTable};
 use crate::tls::SiteTls;
-use crate::upstream::{Health, Upstream};
+use crate::upstream::Upstream;
 use crate::visits::{SitePolicy, VisitsPolicy};
 use crate::wire::{Limits, Times};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -91,10 +92,12 @@ impl Builder<'_> {
             Some(memory) if memory.bounds() == bounds => memory.clone(),
             _ => Arc::new(Memory::new(bounds.0, bounds.1)),
         };
+        let media = self.media(settings);
         let parts = Parts {
             settings,
             upstreams: &upstreams,
             files: &files,
+            media: media.as_ref(),
         };
         let mut terms = connections::listeners(settings, self.errors);
         let absent = Http2Settings::absent();
@@ -161,6 +164,7 @@ impl Builder<'_> {
             files,
             memo,
             workshop,
+            media,
             visits: visits.map(Arc::new),
             trusted: TrustedProxies(server.trusted_proxies.iter().map(|n| n.value).collect()),
             limits: limits(server, self.errors),
@@ -193,23 +197,21 @@ impl Builder<'_> {
         })
     }
 
+    /// Where variants are kept and made, when a route has any.
+    fn media(&mut self, settings: &Settings) -> Option<Arc<Media>> {
+        let policy = settings.media.build(self.errors)?;
+        let mut routes = settings.sites.iter().flat_map(|site| &site.route);
+        let used = routes.any(|route| route.images.is_some());
+        let before = self.before.and_then(|edge| edge.media.as_ref());
+        used.then(|| Media::new(policy, before))
+    }
+
     fn upstreams(&mut self, settings: &Settings) -> BTreeMap<String, Arc<Upstream>> {
         let mut upstreams = BTreeMap::new();
         for (name, (place, settings)) in &settings.upstreams {
             let before = self.before.and_then(|edge| edge.upstreams.get(name));
-            let known = |label: &str| -> Option<Arc<Health>> {
-                // Without checks nothing would ever call the server well again.
-                settings.health.as_ref()?;
-                let servers = &before?.servers;
-                servers
-                    .iter()
-                    .find(|s| s.label == label)
-                    .map(|s| s.health.clone())
-            };
-            if let Some(upstream) = Upstream::build(name, *place, settings, known, self.errors) {
-                if let Some(before) = before {
-                    upstream.remember_addresses(before);
-                }
+            let before = before.map(Arc::as_ref);
+            if let Some(upstream) = Upstream::build(name, *place, settings, before, self.errors) {
                 upstreams.insert(name.clone(), Arc::new(upstream));
             }
         }
@@ -329,6 +331,7 @@ impl Builder<'_> {
             visits,
             https_port: self.https_port(site, parts.settings, tls.as_deref()),
             tls,
+            helps_pages: routes.iter().any(Route::helps_pages),
             metrics: RouteMetrics::default(),
             routes,
             table,

@@ -10,6 +10,7 @@ use crate::config::{At, Diagnostic, Diagnostics, OrOff, PathPattern, Place, Text
 use crate::files::{Files, Memory, Shrinks};
 use crate::headers::settings::HeadersSettings;
 use crate::headers::{HeaderPolicy, field_name};
+use crate::media::{Images, Media};
 use crate::observe::RouteMetrics;
 use crate::route::{Conditions, Expected};
 use crate::upstream::Upstream;
@@ -66,6 +67,7 @@ pub(super) struct Parts<'a> {
     pub settings: &'a Settings,
     pub upstreams: &'a BTreeMap<String, Arc<Upstream>>,
     pub files: &'a Arc<Memory>,
+    pub media: Option<&'a Arc<Media>>,
 }
 
 impl Builder<'_> {
@@ -97,6 +99,7 @@ impl Builder<'_> {
             }
         };
         let action = self.action(route, compress.as_ref(), parts);
+        let images = self.images(route, parts);
         let upstream_host = route.upstream_host.as_ref().and_then(|host| {
             let value = host.value.host_value();
             if value.is_none() {
@@ -128,9 +131,23 @@ impl Builder<'_> {
                 .or(site.idle_timeout)
                 .unwrap_or(IDLE_TIMEOUT),
             compress,
+            images,
             upstream_host,
             metrics: RouteMetrics::default(),
         })
+    }
+
+    fn images(&mut self, route: &RouteSettings, parts: &Parts<'_>) -> Option<Arc<Images>> {
+        let settings = route.images.as_ref()?;
+        if route.files.is_none() && route.proxy.is_none() && route.sound {
+            let what =
+                "`images` is for pictures from `files` or `proxy`, and this route has neither";
+            self.errors.push(
+                Diagnostic::new(settings.place, what).label("remove it, or give the pictures"),
+            );
+        }
+        let terms = settings.build(self.errors)?;
+        Some(Arc::new(Images::new(terms, parts.media?)))
     }
 
     fn conditions(&mut self, route: &RouteSettings) -> Option<Conditions> {

@@ -23,6 +23,7 @@ use crate::config::{PathPattern, Place, Sources};
 use crate::content::Forms;
 use crate::files::{Files, Memory};
 use crate::headers::{HeaderPolicy, TrustedProxies};
+use crate::media::{Images, Media};
 use crate::observe::RouteMetrics;
 use crate::observe::settings::{Destination, Format, Level};
 use crate::route::{Conditions, HostTable, RouteTable};
@@ -55,6 +56,8 @@ pub struct Edge {
     pub memo: Arc<Memo>,
     /// Where bodies are compressed as well as can be.
     pub workshop: Arc<Workshop>,
+    /// Where variants of pictures are kept and made; `None` when no route has any.
+    pub media: Option<Arc<Media>>,
     /// Where guests' visits go; `None` when no site records them.
     pub visits: Option<Arc<VisitsPolicy>>,
     /// Whose word on the client is believed.
@@ -156,6 +159,8 @@ pub struct Site {
     pub tls: Option<Arc<SiteTls>>,
     /// The port that plain HTTP is sent to with `https`; `None`: it is served as it is.
     pub https_port: Option<u16>,
+    /// Whether pages of its apps are helped with the pictures of a route.
+    pub helps_pages: bool,
     /// Counts of requests that no route took.
     pub metrics: RouteMetrics,
     table: RouteTable,
@@ -201,10 +206,19 @@ pub struct Route {
     pub idle_timeout: Duration,
     /// How its answers are compressed; `None`: they are not.
     pub compress: Option<Arc<CompressPolicy>>,
+    /// What is done with its pictures; `None`: they are sent as they are.
+    pub images: Option<Arc<Images>>,
     /// The `Host` that the app sees, when it is not the client's.
     pub upstream_host: Option<HeaderValue>,
     /// Counts.
     pub metrics: RouteMetrics,
+}
+
+impl Route {
+    /// Whether pages are helped with its pictures.
+    pub fn helps_pages(&self) -> bool {
+        self.images.as_ref().is_some_and(|images| images.terms.html)
+    }
 }
 
 /// What a route does.

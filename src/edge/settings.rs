@@ -12,6 +12,7 @@ use crate::config::{
 };
 use crate::files::settings::{FilesMemorySettings, FilesSettings};
 use crate::headers::settings::{CacheControlSettings, HeadersSettings};
+use crate::media::settings::{ImagesSettings, MediaSettings};
 use crate::observe::settings::LogSettings;
 use crate::route::HostPattern;
 use crate::tls::settings::{SiteTlsSettings, TlsSettings};
@@ -120,6 +121,8 @@ table! {
         files: Option<FilesSettings> = None,
         /// The upstream that gets requests for what is no file, beside `files`.
         fallback: Option<At<Text>> = None,
+        /// Sends pictures in the size and format that the visitor needs.
+        images: Option<ImagesSettings> = None,
         /// Sends the client elsewhere.
         redirect: Option<RedirectSettings> = None,
         /// Answers by itself.
@@ -140,7 +143,6 @@ table! {
         compress: Option<OrOff<CompressSettings>> = None,
     }
     later {
-        "images" => "image variants",
         "cache" => "caching of answers",
         "access" => "access rules",
         "limits" => "rate limits",
@@ -160,6 +162,8 @@ pub struct Settings {
     pub files: FilesMemorySettings,
     /// `[compress]`.
     pub compress: CompressMemorySettings,
+    /// `[media]`.
+    pub media: MediaSettings,
     /// `[visits]`.
     pub visits: VisitsSettings,
     /// `[geoip]`.
@@ -176,9 +180,9 @@ pub struct Settings {
 }
 
 /// Keys at the top level, and features whose tables do not exist yet.
-const KEYS: [&str; 11] = [
-    "include", "server", "admin", "log", "files", "compress", "visits", "geoip", "tls", "upstream",
-    "site",
+const KEYS: [&str; 12] = [
+    "include", "server", "admin", "log", "files", "compress", "media", "visits", "geoip", "tls",
+    "upstream", "site",
 ];
 const LATER: [(&str, &str); 1] = [("cache", "caching of answers")];
 
@@ -210,15 +214,16 @@ impl Settings {
         // A file that cannot be read, or is no TOML, may have held anything.
         let mut complete = errors.is_empty();
         let (mut server, mut admin, mut log) = (None, None, None);
-        let (mut files, mut compress) = (None, None);
+        let (mut files, mut compress, mut media) = (None, None, None);
         let (mut visits, mut geo, mut tls) = (None, None, None);
-        let mut once: [Once; 8] = Default::default();
+        let mut once: [Once; 9] = Default::default();
         let [
             server_once,
             admin_once,
             log_once,
             files_once,
             compress_once,
+            media_once,
             visits_once,
             geo_once,
             tls_once,
@@ -243,6 +248,9 @@ impl Settings {
                 "files" if files_once.claim(key, place, errors) => {
                     files = FilesMemorySettings::read(&node, errors);
                 }
+                "media" if media_once.claim(key, place, errors) => {
+                    media = MediaSettings::read(&node, errors);
+                }
                 "visits" if visits_once.claim(key, place, errors) => {
                     visits = VisitsSettings::read(&node, errors);
                 }
@@ -252,7 +260,8 @@ impl Settings {
                 "tls" if tls_once.claim(key, place, errors) => {
                     tls = TlsSettings::read(&node, errors);
                 }
-                "server" | "admin" | "log" | "files" | "compress" | "visits" | "geoip" | "tls" => {}
+                "server" | "admin" | "log" | "files" | "compress" | "media" | "visits"
+                | "geoip" | "tls" => {}
                 "upstream" => complete &= read_upstreams(&node, &mut upstreams, errors),
                 "site" => match Vec::<SiteSettings>::read(&node, errors) {
                     Some(more) => sites.extend(more),
@@ -270,6 +279,7 @@ impl Settings {
             log: log.or_else(LogSettings::absent)?,
             files: files.or_else(FilesMemorySettings::absent)?,
             compress: compress.or_else(CompressMemorySettings::absent)?,
+            media: media.or_else(MediaSettings::absent)?,
             visits: visits.or_else(VisitsSettings::absent)?,
             geo: geo.or_else(GeoSettings::absent)?,
             tls: tls.or_else(TlsSettings::absent)?,
@@ -287,6 +297,7 @@ impl Settings {
             ("[log]", LogSettings::describe()),
             ("[files]", FilesMemorySettings::describe()),
             ("[compress]", CompressMemorySettings::describe()),
+            ("[media]", MediaSettings::describe()),
             ("[visits]", VisitsSettings::describe()),
             ("[geoip]", GeoSettings::describe()),
             ("[tls]", TlsSettings::describe()),

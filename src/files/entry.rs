@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Which content a file has, as far as its metadata tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
     inode: u64,
@@ -41,6 +41,19 @@ impl Stamp {
         }
     }
 
+    /// What tells one content from another: device, inode, length, both times (nanoseconds since the
+    /// Unix epoch, of which the lowest 64 bits).
+    pub fn parts(&self) -> [u64; 5] {
+        let low = |nanos: i128| nanos as u64;
+        [
+            self.device,
+            self.inode,
+            self.length,
+            low(self.modified),
+            low(self.changed),
+        ]
+    }
+
     /// What all forms' tags begin with: when it was modified and how long it is, in hexadecimal.
     pub fn tag(&self) -> String {
         format!("{:x}-{:x}", self.modified.max(0), self.length)
@@ -61,11 +74,11 @@ impl Stamp {
 #[derive(Debug)]
 pub struct OpenFile {
     /// The file.
-    pub file: File,
+    pub file: Arc<File>,
     /// What it was.
     pub stamp: Stamp,
-    /// Some of its first and last bytes then.
-    sample: Sample,
+    /// Some of its first and last bytes then. `None`: nobody writes to it.
+    sample: Option<Sample>,
 }
 
 /// Bytes at a file's beginning, and at what was its end.
@@ -94,9 +107,22 @@ impl OpenFile {
     fn new(file: File, stamp: Stamp) -> Self {
         let sample = sample(&file, stamp.length);
         OpenFile {
+            file: Arc::new(file),
+            stamp,
+            sample: Some(sample),
+        }
+    }
+
+    /// A file that is written once and never again; the first `length` bytes of it are meant.
+    pub fn sealed(file: Arc<File>, length: u64) -> Self {
+        let stamp = Stamp {
+            length,
+            ..Stamp::default()
+        };
+        OpenFile {
             file,
             stamp,
-            sample,
+            sample: None,
         }
     }
 
@@ -108,10 +134,13 @@ impl OpenFile {
             return false;
         };
         let (now, then) = (Stamp::of(&metadata), self.stamp);
+        let Some(before) = &self.sample else {
+            return now.length >= then.length;
+        };
         match now.length.cmp(&then.length) {
             std::cmp::Ordering::Less => false,
             std::cmp::Ordering::Equal => now.modified == then.modified,
-            std::cmp::Ordering::Greater => sample(&self.file, then.length) == self.sample,
+            std::cmp::Ordering::Greater => sample(&self.file, then.length) == *before,
         }
     }
 }
@@ -208,6 +237,8 @@ pub struct Entry {
     pub content_type: HeaderValue,
     /// Whether its name carries a hash of its content.
     pub immutable: bool,
+    /// Whether it was made of the file: its time does not tell it from others that were.
+    pub derived: bool,
     /// Its encoded forms, for a file that is in memory.
     pub forms: Arc<Forms>,
     pub(super) siblings: [Option<Sibling>; 3],
@@ -216,6 +247,26 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What was made of this file, under a tag of its own.
+    pub fn derive(&self, content: Content, tag: String, content_type: HeaderValue) -> Self {
+        let quoted = HeaderValue::from_str(&format!("\"{tag}\""));
+        Entry {
+            path: Vec::new(),
+            content,
+            stamp: self.stamp,
+            last_modified: self.last_modified.clone(),
+            // A tag that is no tag would never match.
+            etag: quoted.unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
+            tag,
+            content_type,
+            immutable: self.immutable,
+            derived: true,
+            forms: Arc::default(),
+            siblings: [const { None }; 3],
+            checked: AtomicU64::new(0),
+        }
+    }
+
     /// The file made beforehand in this coding.
     pub fn sibling(&self, coding: Coding) -> Option<&Content> {
         let sibling = self.siblings.get(coding.index())?.as_ref()?;

@@ -199,6 +199,7 @@ fn entry(files: &Files, hit: Hit, siblings: [Option<Sibling>; 3]) -> io::Result<
         content,
         stamp,
         tag,
+        derived: false,
         forms: Arc::new(Forms::default()),
         siblings,
         checked: AtomicU64::new(0),

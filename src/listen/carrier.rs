@@ -43,6 +43,15 @@ impl Carrier {
         matches!(self, Carrier::Http2(stream) if stream.in_line())
     }
 
+    /// Ready when a request whose body is not read now was taken back. Where only reading tells, that
+    /// is noticed later.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        match self {
+            Carrier::Http2(stream) => stream.poll_gone(cx),
+            Carrier::Plain(_) | Carrier::Tls(_) => Poll::Pending,
+        }
+    }
+
     /// A number for the connection, as pingora wants one.
     pub fn id(&self) -> RawFd {
         self.socket().map_or(-1, AsRawFd::as_raw_fd)

@@ -461,6 +461,17 @@ impl AsyncRead for ClientStream {
             let ahead = std::mem::take(&mut this.ahead);
             this.body = Body::Raw(Box::new(Tunnel::new(ahead, this.times.send, app)));
         }
+        if matches!(this.body, Body::Length(_) | Body::Chunked(_)) {
+            if this.connection.exchange.poll_room(cx).is_pending() {
+                // It is the app that is waited for, and the app's side knows for how long.
+                this.reading.stop();
+                let gone = this.io.as_mut().map(|io| io.poll_gone(cx));
+                return gone.map_or(Poll::Pending, |gone| gone.map(Err));
+            }
+            if !this.reading.running() {
+                this.reading.restart(Some(this.times.body));
+            }
+        }
         let n = match &mut this.body {
             Body::Done => return this.poll_beyond(cx),
             Body::Raw(_) => return this.poll_tunnel(cx),

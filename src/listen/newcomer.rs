@@ -99,7 +99,7 @@ async fn greet(newcomer: Newcomer, service: &Service) -> Option<Greeted> {
     let metrics = &service.running.metrics;
     if terms.proxy_protocol {
         let trusted = edge.trusted.contains(peer.ip());
-        let reading = proxied::read(&mut stream, trusted);
+        let reading = proxied::read(&mut stream, peer, trusted);
         let read = tokio::time::timeout(limits.handshake, reading).await;
         match read.unwrap_or(Err("proxy_protocol_timeout")) {
             Ok(named) => peer = named.unwrap_or(peer),

@@ -9,14 +9,15 @@ use tokio::net::TcpStream;
 /// needs but for unusual additions.
 const LOOK: usize = 512;
 
-/// Reads the header of a connection, and not a byte more. The client that it names, if it names
-/// one (health checks do not).
+/// Reads the header of a connection from `proxy`, and not a byte more. The client that it names, if
+/// it names one (health checks do not).
 ///
 /// # Errors
 /// Why the connection is closed, for the metric: it is from nobody who is trusted, or there is no
 /// header, or a broken one.
 pub async fn read(
     stream: &mut TcpStream,
+    proxy: SocketAddr,
     trusted: bool,
 ) -> Result<Option<SocketAddr>, &'static str> {
     if !trusted {
@@ -33,7 +34,10 @@ pub async fn read(
             return Err("proxy_protocol");
         }
         header.extend_from_slice(space.get(..seen).unwrap_or_default());
-        let parsed = proxy_protocol::parse(&header).map_err(|_| "proxy_protocol")?;
+        let parsed = proxy_protocol::parse(&header).map_err(|why| {
+            tracing::debug!(%proxy, %why, "a header of the PROXY protocol is refused");
+            "proxy_protocol"
+        })?;
         let used = match &parsed {
             Parsed::Need(_) => header.len(),
             Parsed::Done { used, .. } => *used,
@@ -41,8 +45,8 @@ pub async fn read(
         let take = used.saturating_sub(begun);
         let taken = space.get_mut(..take).unwrap_or_default();
         stream.read_exact(taken).await.map_err(broken)?;
-        if let Parsed::Done { header, .. } = parsed {
-            return Ok(header.client);
+        if let Parsed::Done { client, .. } = parsed {
+            return Ok(client);
         }
     }
 }

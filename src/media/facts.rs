@@ -8,7 +8,7 @@ pub(super) mod heif;
 pub(super) mod jpeg;
 mod orientation;
 pub(super) mod png;
-mod tiff;
+pub(super) mod tiff;
 pub(super) mod webp;
 
 use super::{Fault, Format, Limits};

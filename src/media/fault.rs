@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Bounds of one picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Bytes of a file.
     pub bytes: u64,
@@ -51,6 +51,17 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// All names that [`Fault::name`] gives.
+    pub const NAMES: [&str; 7] = [
+        "unknown",
+        "too_large",
+        "too_many_pixels",
+        "too_slow",
+        "broken",
+        "unsupported",
+        "encoder",
+    ];
+
     /// A short name, for metrics.
     pub fn name(&self) -> &'static str {
         match self {

@@ -3,6 +3,7 @@
 //! Label values come from the configuration only, never from a request: nobody outside can make
 //! series.
 
+use super::images::ImageMetrics;
 use prometheus::core::Collector;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -79,6 +80,8 @@ pub struct Metrics {
     visits_up: IntGaugeVec,
     visits_trimmed: IntCounterVec,
     visits_length: IntGaugeVec,
+    /// Variants of pictures.
+    pub images: ImageMetrics,
 }
 
 impl Metrics {
@@ -266,6 +269,7 @@ impl Metrics {
                 "1 when the database (store) or Redis took what it was given last, 0 when not.",
                 &["sink"],
             )?,
+            images: ImageMetrics::new(&keep)?,
             registry: registry.clone(),
         };
         let build = IntGauge::with_opts(
@@ -423,7 +427,7 @@ pub struct SinkFigures {
 
 /// Raises a counter to what was counted elsewhere. What is counted anew begins at the start again,
 /// as a counter may.
-fn raise(counter: &IntCounter, to: u64) {
+pub(super) fn raise(counter: &IntCounter, to: u64) {
     let now = counter.get();
     if to < now {
         counter.reset();
@@ -431,19 +435,22 @@ fn raise(counter: &IntCounter, to: u64) {
     counter.inc_by(to.saturating_sub(counter.get()));
 }
 
-struct Keep<'a> {
+pub(super) struct Keep<'a> {
     registry: &'a Registry,
 }
 
 impl Keep<'_> {
-    fn keep<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+    pub(super) fn keep<C: Collector + Clone + 'static>(
+        &self,
+        collector: C,
+    ) -> prometheus::Result<C> {
         self.registry.register(Box::new(collector.clone()))?;
         Ok(collector)
     }
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
         self.keep(IntCounter::new(name, help)?)
     }
-    fn counters(
+    pub(super) fn counters(
         &self,
         name: &str,
         help: &str,
@@ -451,10 +458,15 @@ impl Keep<'_> {
     ) -> prometheus::Result<IntCounterVec> {
         self.keep(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    pub(super) fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         self.keep(IntGauge::new(name, help)?)
     }
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntGaugeVec> {
         self.keep(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
     fn numbers(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {

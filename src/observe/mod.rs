@@ -5,6 +5,7 @@
 //! at once, so that nothing of it is lost when the process ends badly, and it says little.
 
 pub mod access;
+mod images;
 mod logbook;
 mod metrics;
 pub mod settings;
@@ -12,6 +13,7 @@ mod snapshot;
 mod trace;
 
 pub use access::Entry;
+pub use images::{ImageFigures, ImageMetrics};
 pub use logbook::{FLUSH_EVERY, Logbook, open_file};
 pub use metrics::{Counted, Held, Metrics, OpenConnection, RouteMetrics, SinkFigures};
 pub use trace::{Verbosity, start};

@@ -26,8 +26,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Who sends the request, and what it is called.
 pub fn identify(request: &mut RequestHeader, connection: Arc<Connection>, ctx: &mut Context) {
-    remove_underscored(request);
-    remove_client_certificate(request);
+    ctx.websocket = strip(request);
     ctx.trusted = ctx.edge.trusted.contains(connection.peer);
     ctx.client = Some(client_address(connection.peer, request, &ctx.edge.trusted));
     let own = request.headers.get(X_REQUEST_ID).filter(|_| ctx.trusted);
@@ -36,8 +35,14 @@ pub fn identify(request: &mut RequestHeader, connection: Arc<Connection>, ctx: &
         None => request_id::make(SystemTime::now()),
     };
     ctx.request_id = Some(id);
-    ctx.websocket = keep_websocket_only(request);
     ctx.connection = Some(connection);
+}
+
+/// Takes out of a request what is not for clients to say. Whether it asks for a WebSocket.
+pub fn strip(request: &mut RequestHeader) -> bool {
+    remove_underscored(request);
+    remove_client_certificate(request);
+    keep_websocket_only(request)
 }
 
 /// Whether the request asks for a WebSocket (RFC 6455 section 4.1). Any other upgrade is taken

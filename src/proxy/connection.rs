@@ -1,5 +1,7 @@
 //! A client's connection, as requests know it.
 
+use super::admit::Admitted;
+use super::context::Context;
 use crate::tls::{ClientIdentity, SiteTls};
 use crate::wire::Exchange;
 use http::StatusCode;
@@ -7,7 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::Digest;
 use pingora::protocols::raw_connect::ProxyDigest;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The facts of a connection, which all of its requests share.
 #[derive(Debug)]
@@ -40,7 +42,12 @@ pub struct Connection {
     pub facts: Arc<Facts>,
     /// What the two sides of the exchange in hand tell each other.
     pub exchange: Arc<Exchange>,
+    /// What was found of the request in hand before pingora has it.
+    found: Mutex<Option<Found>>,
 }
+
+/// What is known of a request, and what becomes of it.
+pub type Found = (Box<Context>, Admitted);
 
 impl std::ops::Deref for Connection {
     type Target = Facts;
@@ -63,7 +70,23 @@ impl Connection {
         Connection {
             facts,
             exchange: Arc::new(Exchange::default()),
+            found: Mutex::default(),
         }
+    }
+
+    /// Keeps what was found of the request in hand: nobody need look for it again.
+    pub fn keep(&self, (mut ctx, admitted): Found) {
+        // It would keep itself.
+        ctx.connection = None;
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some((ctx, admitted));
+    }
+
+    /// What was found of the request in hand, if it was looked at already.
+    pub fn found(self: &Arc<Self>) -> Option<Found> {
+        let mut kept = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut ctx, admitted) = kept.take()?;
+        ctx.connection = Some(self.clone());
+        Some((ctx, admitted))
     }
 
     /// The facts in the only place in which pingora carries something of ours with a stream.

@@ -4,8 +4,9 @@ use super::connection::Connection;
 use super::record::millis;
 use crate::compress::Body;
 use crate::edge::{Edge, Route, Site};
+use crate::media::html::Rewriter;
 use crate::observe::Held;
-use crate::upstream::Server;
+use crate::upstream::{InFlight, Server};
 use http::header::HeaderValue;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -36,8 +37,12 @@ pub struct Context {
     pub body: u64,
     /// Servers tried, by their index.
     pub tried: Vec<usize>,
+    /// How often a server said that it did not look at the request.
+    pub unprocessed: u8,
     /// The server that was tried last.
     pub server: Option<Arc<Server>>,
+    /// Counts the exchange with it, until its answer has ended.
+    pub busy: Option<InFlight>,
     /// Whether the connection to it had a request before.
     pub reused: bool,
     /// When a server was chosen.
@@ -54,6 +59,8 @@ pub struct Context {
     pub weak_tags: bool,
     /// The app's answer on its way through a coding.
     pub encoding: Option<Arc<Mutex<Body>>>,
+    /// The app's page on its way through the help with its images.
+    pub page: Option<Mutex<Rewriter>>,
     /// Whether the app says that it knows the visitor.
     pub known: bool,
     /// Why the request was refused or failed, for the log.
@@ -81,7 +88,9 @@ impl Context {
             websocket: false,
             body: 0,
             tried: Vec::new(),
+            unprocessed: 0,
             server: None,
+            busy: None,
             reused: false,
             chosen: None,
             connected: None,
@@ -90,6 +99,7 @@ impl Context {
             plain: false,
             weak_tags: false,
             encoding: None,
+            page: None,
             known: false,
             fault: None,
             retry_after: None,

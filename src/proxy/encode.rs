@@ -1,6 +1,7 @@
 //! An answer is encoded on its way to the client.
 
 use super::context::Context;
+use super::pages;
 use super::respond::{Answer, Body as OwnBody};
 use crate::compress::{Body, CompressPolicy, add_vary, encoded, weaken_tag, with_strong_twins};
 use crate::content::{Coding, Form, Forms};
@@ -29,7 +30,8 @@ const REST: Duration = Duration::from_micros(1);
 /// # Errors
 /// More fields than a header map holds.
 pub fn ask(request: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
-    if ctx.route().is_none_or(|route| route.compress.is_none()) {
+    let encodes = ctx.route().is_some_and(|route| route.compress.is_some());
+    if !encodes && !pages::helps(ctx) {
         return Ok(());
     }
     for name in [IF_NONE_MATCH, IF_MATCH] {

@@ -3,6 +3,7 @@
 use super::admit::{add_slash, envelope, error_answer, not_allowed, refusal};
 use super::context::Context;
 use super::encode;
+use super::picture::{self, Dress, Picture};
 use super::respond::{Answer, Body, Part, prefers_json};
 use super::send_file::aside;
 use crate::compress;
@@ -95,7 +96,16 @@ pub async fn answer(
         }
         Found::File(entry) => {
             let policy = route.compress.as_deref();
-            send(&entry, policy, request, ctx).await.map(Some)
+            let (entry, dress) = match &route.images {
+                None => (entry, Dress::default()),
+                Some(images) => match picture::choose(images, &entry, request, ctx).await? {
+                    Picture::File(entry, dress) => (entry, dress),
+                    Picture::Answer(answer) => return Ok(Some(*answer)),
+                },
+            };
+            let mut answer = send(&entry, policy, request, ctx).await?;
+            dress.put_on(&mut answer.head)?;
+            Ok(Some(answer))
         }
     }
 }
@@ -247,17 +257,14 @@ fn ranges(headers: &HeaderMap, validators: &Validators<'_>, entry: &Entry) -> Ra
 }
 
 /// Whether a range depends on a date that does not tell two contents apart: the file changed within
-/// the last second or two, and may have done so twice (RFC 9110 section 8.8.2.2).
+/// the last second or two, and may have done so twice (RFC 9110 section 8.8.2.2), or several were
+/// made of it.
 fn too_fresh(headers: &HeaderMap, entry: &Entry) -> bool {
     let by_date = headers
         .get(IF_RANGE)
         .is_some_and(|value| !value.as_bytes().ends_with(b"\""));
-    by_date
-        && entry
-            .stamp
-            .modified()
-            .elapsed()
-            .map_or(true, |age| age < Duration::from_secs(2))
+    let age = || entry.stamp.modified().elapsed();
+    by_date && (entry.derived || age().map_or(true, |age| age < Duration::from_secs(2)))
 }
 
 /// The tag of this file, in one of its forms, that the client has.

@@ -1,10 +1,10 @@
 //! A request goes to the app, and the app's answer comes back.
 
 use super::context::Context;
-use super::encode;
+use super::{encode, pages};
 use crate::edge::Action;
 use crate::headers::{Forwarding, ShownCertificate};
-use crate::upstream::{NoServer, Terms, Upstream};
+use crate::upstream::{NoServer, Speech, Terms, Upstream};
 use crate::wire::has_item;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
@@ -34,6 +34,12 @@ pub fn choose(ctx: &mut Context) -> Result<Box<HttpPeer>> {
     let Some(upstream) = upstream(ctx).cloned() else {
         return Error::e_explain(ErrorType::InternalError, "the route has no upstream");
     };
+    // The server that was tried before has nothing more to do with this.
+    ctx.busy = None;
+    if ctx.websocket && upstream.speech == Speech::Http2 {
+        let what = "a WebSocket, which cannot be passed on by HTTP/2: its route needs an upstream without http2";
+        return Error::e_explain(ErrorType::HTTPStatus(501), what);
+    }
     let (index, server) = match upstream.choose(&ctx.tried) {
         Ok(chosen) => chosen,
         Err(NoServer::AllDown) => {
@@ -44,6 +50,7 @@ pub fn choose(ctx: &mut Context) -> Result<Box<HttpPeer>> {
     };
     ctx.tried.push(index);
     ctx.server = Some(server.clone());
+    ctx.busy = Some(server.load.begin());
     ctx.chosen = Some(Instant::now());
     match server.peer() {
         Some(peer) => Ok(peer),
@@ -82,6 +89,7 @@ pub async fn prepare(
     ctx: &mut Context,
 ) -> Result<()> {
     encode::ask(request, ctx)?;
+    pages::ask(request, ctx);
     let (Some(connection), Some(client), Some(route)) = (&ctx.connection, ctx.client, ctx.route())
     else {
         return Error::e_explain(ErrorType::InternalError, "a request without its connection");
@@ -246,5 +254,6 @@ pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &mut Conte
         answer.append_header("Server-Timing", timing)?;
     }
     route.headers.apply(answer, ctx.tls())?;
+    pages::begin(answer, session, ctx)?;
     encode::begin(answer, session, ctx)
 }

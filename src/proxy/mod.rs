@@ -12,6 +12,8 @@ mod engine;
 mod file;
 mod forward;
 mod numbers;
+mod pages;
+mod picture;
 mod prompt;
 mod record;
 mod refuse;

@@ -28,12 +28,12 @@ pub struct Prompt {
     /// Its body; empty for a HEAD.
     pub body: Bytes,
     request: RequestHeader,
-    ctx: Context,
+    ctx: Box<Context>,
 }
 
 /// The answer to a request without a body, if it is one that parvis gives by itself and at once. The
-/// head was judged already (`wire::head`). When it is not, nothing has happened: the request goes the
-/// way of all others.
+/// head was judged already (`wire::head`). When it is not, the request goes the way of all others, and
+/// what was found of it is kept with its connection.
 pub fn prompt(
     running: &Running,
     connection: &Arc<Connection>,
@@ -43,16 +43,18 @@ pub fn prompt(
         return None;
     }
     let in_flight = Held::new(&running.metrics.in_flight);
-    let mut ctx = Context::new(running.edge.load_full(), in_flight);
+    let mut ctx = Box::new(Context::new(running.edge.load_full(), in_flight));
     admit::identify(&mut request, connection.clone(), &mut ctx);
-    let Ok(Admitted::Answer(answer)) = admit::admit(&request, &mut ctx) else {
-        return None;
+    let Answer { mut head, body } = match admit::admit(&request, &mut ctx).ok()? {
+        Admitted::Answer(answer) if is_short(&answer.body) => *answer,
+        other => {
+            connection.keep((ctx, other));
+            return None;
+        }
     };
-    let Answer { mut head, body } = *answer;
     let body = match body {
-        Body::None => Bytes::new(),
-        Body::Whole(bytes) if bytes.len() <= LONGEST => bytes,
-        Body::Whole(_) | Body::Parts(_) | Body::Encoded(..) => return None,
+        Body::Whole(bytes) => bytes,
+        _ => Bytes::new(),
     };
     let body = match request.method == Method::HEAD {
         true => Bytes::new(),
@@ -67,6 +69,15 @@ pub fn prompt(
         request,
         ctx,
     })
+}
+
+/// Whether a body can be sent at once.
+fn is_short(body: &Body) -> bool {
+    match body {
+        Body::None => true,
+        Body::Whole(bytes) => bytes.len() <= LONGEST,
+        Body::Parts(_) | Body::Encoded(..) => false,
+    }
 }
 
 impl Prompt {
@@ -93,3 +104,80 @@ impl Prompt {
 
 /// Bytes of a status line and of the empty line, for counting alike in all versions of HTTP.
 const STATUS_LINE: usize = 19;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::load_text;
+    use crate::observe::{Logbook, Metrics};
+    use crate::proxy::Facts;
+    use crate::visits::{Recorder, Tallies};
+
+    const SITE: &str = "[upstream.app]\nservers = [\"127.0.0.1:1\"]\n\
+        [[site]]\nname = \"s\"\nlisten = [\"127.0.0.1:0\"]\n\
+        [[site.route]]\npath = \"/short\"\nrespond = { body = \"x\" }\n\
+        [[site.route]]\npath = \"/*\"\nproxy = \"app\"\n";
+
+    fn running() -> Running {
+        let edge = load_text("test.toml", SITE.to_string()).result.unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let logbook = Logbook::start(metrics.log_dropped.clone()).unwrap();
+        let tallies = Tallies {
+            recorded: metrics.visits_recorded.clone(),
+            skipped: metrics.visits_skipped.clone(),
+            dropped: metrics.visits_dropped.clone(),
+        };
+        Running::new(edge, metrics, logbook, Recorder::start(tallies).unwrap())
+    }
+
+    fn connection(running: &Running) -> Arc<Connection> {
+        let edge = running.edge.load();
+        Arc::new(Connection::new(Arc::new(Facts {
+            listener: edge.listeners()[0],
+            peer: [127, 0, 0, 1].into(),
+            secured: None,
+            http2: true,
+            full: false,
+        })))
+    }
+
+    fn get(path: &str) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", path.as_bytes(), None).unwrap();
+        request.insert_header("Host", "s.example").unwrap();
+        request
+    }
+
+    #[test]
+    fn what_is_answered_at_once_leaves_nothing_behind() {
+        let running = running();
+        let connection = connection(&running);
+        let prompt = prompt(&running, &connection, get("/short")).unwrap();
+        assert_eq!(
+            (prompt.head.status.as_u16(), &prompt.body[..]),
+            (200, &b"x"[..])
+        );
+        assert!(connection.found().is_none());
+    }
+
+    #[test]
+    fn what_is_for_others_is_found_once() {
+        let running = running();
+        let connection = connection(&running);
+        assert!(prompt(&running, &connection, get("/app")).is_none());
+        let (ctx, admitted) = connection.found().unwrap();
+        assert!(matches!(admitted, Admitted::Forward));
+        assert_eq!(ctx.route().unwrap().label, "/*");
+        assert!(ctx.request_id.is_some() && ctx.connection.is_some());
+        assert!(connection.found().is_none());
+    }
+
+    #[test]
+    fn a_request_that_goes_no_further_is_not_in_flight() {
+        let running = running();
+        let connection = connection(&running);
+        assert!(prompt(&running, &connection, get("/app")).is_none());
+        assert_eq!(running.metrics.in_flight.get(), 1);
+        drop(connection);
+        assert_eq!(running.metrics.in_flight.get(), 0);
+    }
+}

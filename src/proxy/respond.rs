@@ -234,6 +234,7 @@ fn meaning(status: u16) -> &'static str {
         413 => "The request is larger than this site takes.",
         414 => "The address is longer than this site takes.",
         421 => "This server does not answer for that site.",
+        422 => "This picture is broken.",
         431 => "The request has more or larger fields than this site takes.",
         502 => "The application behind this site cannot be reached.",
         503 => "The application behind this site is not available just now.",

@@ -5,9 +5,10 @@ use super::connection::Connection;
 use super::context::Context;
 use super::respond::Answer;
 use super::running::Running;
-use super::{challenge, encode, file, forward, numbers, record, status};
+use super::{challenge, encode, file, forward, numbers, pages, record, status};
 use crate::observe::Held;
 use crate::upstream::Lease;
+use crate::wire::Fault;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -28,6 +29,9 @@ pub struct EdgeProxy {
 
 /// A connect that failed is tried once more, on the next server.
 const CONNECT_TRIES: usize = 2;
+/// A request that a server of HTTP/2 did not look at is sent again so often: a server that ends says
+/// so on each of its connections, and one that is overloaded must not be asked for ever.
+const UNPROCESSED_TRIES: u8 = 3;
 
 /// Whether the client has the head of its final answer. A 101 is one: what follows is no HTTP.
 fn answered(session: &Session) -> bool {
@@ -76,7 +80,15 @@ impl ProxyHttp for EdgeProxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         // Time-outs are the streams' own: one per direction and purpose.
         session.set_read_timeout(None);
-        if let Some(connection) = Connection::of(session.digest()).cloned() {
+        let connection = Connection::of(session.digest()).cloned();
+        let found = connection.as_ref().and_then(Connection::found);
+        let admitted = found.map(|(found, admitted)| {
+            // It was looked at when it came by its stream of HTTP/2.
+            admit::strip(session.req_header_mut());
+            *ctx = *found;
+            admitted
+        });
+        if let (None, Some(connection)) = (&admitted, connection) {
             admit::identify(session.req_header_mut(), connection, ctx);
         }
         if self.running.stopping() {
@@ -86,7 +98,11 @@ impl ProxyHttp for EdgeProxy {
         if let Some(answer) = challenge::answer(session.req_header(), ctx, &self.running).await? {
             return self.answer(answer, session, ctx).await;
         }
-        let answer = match admit::admit(session.req_header(), ctx)? {
+        let admitted = match admitted {
+            Some(admitted) => admitted,
+            None => admit::admit(session.req_header(), ctx)?,
+        };
+        let answer = match admitted {
             Admitted::Forward => None,
             Admitted::Answer(answer) => Some(*answer),
             Admitted::File(path) => file::answer(session.req_header(), ctx, &path).await?,
@@ -197,7 +213,12 @@ impl ProxyHttp for EdgeProxy {
         end: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
+        if end {
+            // What is left is between parvis and the client.
+            ctx.busy = None;
+        }
         let waits = session.as_downstream_mut().is_body_done();
+        pages::piece(ctx, body, end);
         encode::piece(ctx, body, end, waits)
     }
 
@@ -238,14 +259,20 @@ impl ProxyHttp for EdgeProxy {
         ctx: &mut Context,
         _reused: bool,
     ) -> Box<Error> {
-        let idempotent = session.req_header().method.is_idempotent();
+        // A server that did not look at the request may be sent it again, whatever it is.
+        let unprocessed = status::fault(&error) == Some(Fault::Unprocessed)
+            && ctx.unprocessed < UNPROCESSED_TRIES;
+        let harmless = unprocessed || session.req_header().method.is_idempotent();
         // Nothing of an answer may have reached the client, and all of the request must be at hand.
-        if !idempotent
+        if !harmless
             || answered(session)
             || ctx.websocket
             || session.as_ref().retry_buffer_truncated()
         {
             error.set_retry(false);
+        } else if unprocessed {
+            ctx.unprocessed = ctx.unprocessed.saturating_add(1);
+            error.set_retry(true);
         } else {
             error.retry.decide_reuse(ctx.reused);
         }

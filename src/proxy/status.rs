@@ -105,6 +105,7 @@ fn status_kind(status: u16) -> &'static str {
     match status {
         400 => "bad_request",
         413 => "body_too_large",
+        501 => "websocket",
         502 => "no_address",
         503 => "no_server",
         _ => "status",

@@ -1,33 +1,59 @@
 //! Making connections to servers.
 
+use super::http2::{self, AppStream};
 use super::lent::Lent;
 use super::pool;
-use super::stream::{ServerStream, Socket};
+use super::socket::Socket;
+use super::stream::ServerStream;
 use async_trait::async_trait;
 use pingora::connectors::http::custom::{Connection, Connector};
 use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::{ALPN, tls::CustomALPN};
 use pingora::upstreams::peer::Peer;
 use pingora::{Error, ErrorType, Result};
 use std::time::Duration;
-use tokio::net::{TcpStream, UnixStream};
 
 /// Gives pingora connections of ours ([`ServerStream`]), idle ones first.
 #[derive(Debug, Default)]
 pub struct ServerConnector;
 
-async fn connect(address: &SocketAddr) -> std::io::Result<Socket> {
-    match address {
-        SocketAddr::Inet(address) => {
-            let stream = TcpStream::connect(address).await?;
-            // A request is written whole or in large pieces; waiting to fill a segment only delays it.
-            stream.set_nodelay(true)?;
-            Ok(Socket::Tcp(stream))
+/// What a connection is made for, by a name that means nothing on the wire: a peer that has one makes
+/// pingora ask [`ServerConnector`] for connections, which is the only way to have them wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, without TLS.
+    Http2,
+}
+
+impl Speech {
+    /// As a peer carries it.
+    pub fn alpn(self) -> ALPN {
+        ALPN::Custom(CustomALPN::new(self.name().to_vec()))
+    }
+
+    fn name(self) -> &'static [u8] {
+        match self {
+            Speech::Http1 => b"parvis",
+            Speech::Http2 => b"parvis-h2",
         }
-        SocketAddr::Unix(address) => {
-            let path = address
-                .as_pathname()
-                .ok_or(std::io::ErrorKind::InvalidInput)?;
-            Ok(Socket::Unix(UnixStream::connect(path).await?))
+    }
+
+    fn of(peer: &impl Peer) -> Self {
+        match peer.get_alpn() {
+            Some(ALPN::Custom(name)) if name.protocol() == Speech::Http2.name() => Speech::Http2,
+            _ => Speech::Http1,
+        }
+    }
+}
+
+async fn connect(address: &SocketAddr, speech: Speech, keep: Duration) -> std::io::Result<Socket> {
+    match speech {
+        Speech::Http1 => Socket::connect(address).await,
+        Speech::Http2 => {
+            let place = http2::acquire(address, keep, Socket::connect_shared(address)).await?;
+            Ok(Socket::Http2(Box::new(AppStream::new(place))))
         }
     }
 }
@@ -41,13 +67,16 @@ impl Connector for ServerConnector {
         &self,
         peer: &P,
     ) -> Result<(Connection<()>, bool)> {
-        if let Some(stream) = pool::take(peer.address()) {
+        let speech = Speech::of(peer);
+        if speech == Speech::Http1
+            && let Some(stream) = pool::take(peer.address())
+        {
             return Ok((Connection::Stream(Box::new(Lent::new(stream))), true));
         }
         let limit = peer.connection_timeout().unwrap_or(Duration::from_secs(2));
-        match tokio::time::timeout(limit, connect(peer.address())).await {
+        let keep = peer.idle_timeout().unwrap_or(Duration::ZERO);
+        match tokio::time::timeout(limit, connect(peer.address(), speech, keep)).await {
             Ok(Ok(socket)) => {
-                let keep = peer.idle_timeout().unwrap_or(Duration::ZERO);
                 let stream = ServerStream::new(socket, peer.address().clone(), keep)?;
                 Ok((
                     Connection::Stream(Box::new(Lent::new(Box::new(stream)))),

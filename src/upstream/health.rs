@@ -1,11 +1,13 @@
 //! Asking servers whether they can take requests.
 
+use super::connect::Speech;
+use super::http2;
 use super::server::Server;
 use super::settings::{HealthSettings, Target};
-use super::stream::Socket;
+use super::socket::Socket;
 use crate::config::{Diagnostic, Diagnostics};
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
@@ -119,15 +121,27 @@ async fn ask(server: &Server, check: &HealthCheck) -> Result<(), String> {
         (None, Target::Unix(_)) => HeaderValue::from_static("localhost"),
         (None, _) => HeaderValue::from_str(&server.label).map_err(|error| error.to_string())?,
     };
+    let status = match server.speech {
+        Speech::Http1 => get(socket, check, host).await?,
+        Speech::Http2 => get_by_http2(socket, check, &host).await?,
+    };
+    if status.is_success() || status.is_redirection() {
+        Ok(())
+    } else {
+        Err(format!("answered {}", status.as_u16()))
+    }
+}
+
+/// Who asks.
+const AGENT: &str = concat!("parvis/", env!("CARGO_PKG_VERSION"), " (health check)");
+
+async fn get(socket: Socket, check: &HealthCheck, host: HeaderValue) -> Result<StatusCode, String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
         .await
         .map_err(|error| error.to_string())?;
     let request = Request::get(check.path.clone())
         .header(header::HOST, host)
-        .header(
-            header::USER_AGENT,
-            concat!("parvis/", env!("CARGO_PKG_VERSION"), " (health check)"),
-        )
+        .header(header::USER_AGENT, AGENT)
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
@@ -138,10 +152,32 @@ async fn ask(server: &Server, check: &HealthCheck) -> Result<(), String> {
         answer = &mut answer => answer,
         _ = connection => answer.await,
     };
-    let status = answer.map_err(|error| error.to_string())?.status();
-    if status.is_success() || status.is_redirection() {
-        Ok(())
-    } else {
-        Err(format!("answered {}", status.as_u16()))
-    }
+    let answer = answer.map_err(|error| error.to_string())?;
+    Ok(answer.status())
+}
+
+async fn get_by_http2(
+    socket: Socket,
+    check: &HealthCheck,
+    host: &HeaderValue,
+) -> Result<StatusCode, String> {
+    let opened = http2::open(socket).await;
+    let (mut sender, connection) = opened.map_err(|error| error.to_string())?;
+    let uri = http::Uri::builder()
+        .scheme("http")
+        .authority(host.as_bytes())
+        .path_and_query(check.path.to_string())
+        .build()
+        .map_err(|error| error.to_string())?;
+    let request = Request::get(uri)
+        .header(header::USER_AGENT, AGENT)
+        .body(())
+        .map_err(|error| error.to_string())?;
+    let sent = sender.send_request(request, true);
+    let (mut answer, _) = sent.map_err(|error| error.to_string())?;
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        _ = connection => answer.await,
+    };
+    Ok(answer.map_err(|error| error.to_string())?.status())
 }

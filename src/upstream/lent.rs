@@ -3,7 +3,7 @@
 //! When pingora is done with a connection and would keep it for another exchange, it reads a single
 //! byte to see whether the connection is still quiet. That is the moment at which it is known to be
 //! good, and the only one at which this side hears of it: the connection then goes to the pool of
-//! this worker, and pingora is told that it ended.
+//! this worker, and pingora is told that it ended. A stream of a connection that is shared is over then.
 
 use super::pool;
 use super::stream::ServerStream;
@@ -43,11 +43,14 @@ impl AsyncRead for Lent {
     ) -> Poll<io::Result<()>> {
         // pingora reads heads and bodies into large buffers; one byte is asked for only by the
         // look described above.
-        if buf.remaining() == 1
-            && let Some(mut stream) = self.0.take_if(|stream| stream.at_rest())
-            && stream.is_open()
-        {
-            pool::put(stream);
+        if buf.remaining() == 1 {
+            if let Some(shared) = self.0.take_if(|stream| stream.shares()) {
+                shared.see_off();
+            } else if let Some(mut stream) = self.0.take_if(|stream| stream.at_rest())
+                && stream.is_open()
+            {
+                pool::put(stream);
+            }
         }
         match &mut self.0 {
             Some(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),

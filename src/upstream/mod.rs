@@ -6,20 +6,25 @@
 mod balance;
 mod connect;
 mod health;
+mod http2;
 mod lent;
+mod load;
 pub mod pool;
 mod resolve;
 mod server;
 pub mod settings;
+mod socket;
 mod stream;
 
-pub use connect::ServerConnector;
+pub use connect::{ServerConnector, Speech};
+pub use load::InFlight;
 pub use server::{Health, Server};
 pub use stream::{Lease, Terms};
 
 use crate::config::{Diagnostic, Diagnostics, Place};
-use balance::RoundRobin;
+use balance::Balancer;
 use health::HealthCheck;
+use rand::Rng;
 use settings::{Target, UpstreamSettings};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,13 +38,15 @@ pub struct Upstream {
     pub place: Place,
     /// Its servers.
     pub servers: Vec<Arc<Server>>,
+    /// What they speak.
+    pub speech: Speech,
     /// See [`UpstreamSettings`].
     pub first_byte: Duration,
     /// See [`UpstreamSettings`].
     pub between: Duration,
     /// See [`UpstreamSettings`].
     pub send: Duration,
-    robin: RoundRobin,
+    balancer: Balancer,
     check: Option<HealthCheck>,
 }
 
@@ -53,12 +60,13 @@ pub enum NoServer {
 }
 
 impl Upstream {
-    /// Builds an upstream; servers keep the health that `known` has of them.
+    /// Builds an upstream; servers that `before` has too keep what is known of them: whether they are
+    /// up, where their names point to, and what they have to do. A server listed twice is two.
     pub fn build(
         name: &str,
         place: Place,
         settings: &UpstreamSettings,
-        known: impl Fn(&str) -> Option<Arc<Health>>,
+        before: Option<&Upstream>,
         errors: &mut Diagnostics,
     ) -> Option<Self> {
         if settings.servers.is_empty() && settings.sound {
@@ -67,13 +75,40 @@ impl Upstream {
                     .label("give at least one in `servers`"),
             );
         }
+        let mut known: Vec<&Server> =
+            before.map_or_else(Vec::new, |b| b.servers.iter().map(Arc::as_ref).collect());
+        let speech = if settings.http2 {
+            Speech::Http2
+        } else {
+            Speech::Http1
+        };
         let mut servers = Vec::with_capacity(settings.servers.len());
         for server in &settings.servers {
             let label = server.address.value.to_string();
-            let health = known(&label).unwrap_or_default();
+            let same = known.iter().position(|other| other.label == label);
+            let same = same.map(|index| known.remove(index));
+            let health = same
+                // Without checks nothing would ever call the server well again.
+                .filter(|_| settings.health.is_some())
+                .map_or_else(Arc::default, |same| same.health.clone());
+            let load = same.map_or_else(Arc::default, |same| same.load.clone());
             let (connect, keepalive) = (settings.connect_timeout, settings.keepalive_timeout);
-            match Server::new(server.address.value.clone(), connect, keepalive, health) {
-                Ok(server) => servers.push(Arc::new(server)),
+            match Server::new(
+                server.address.value.clone(),
+                speech,
+                connect,
+                keepalive,
+                health,
+                load,
+            ) {
+                Ok(server) => {
+                    // A resolver that is down just when the configuration is loaded again must not
+                    // take the site with it.
+                    if let Some(address) = same.and_then(Server::address) {
+                        server.resolve_to(address);
+                    }
+                    servers.push(Arc::new(server));
+                }
                 Err(why) => {
                     let what = format!("invalid address of a server: {why}");
                     errors.push(Diagnostic::new(server.address.place, what));
@@ -93,10 +128,11 @@ impl Upstream {
             name: name.to_string(),
             place,
             servers,
+            speech,
             first_byte: settings.first_byte_timeout,
             between: settings.read_timeout,
             send: settings.send_timeout,
-            robin: RoundRobin::new(&weights),
+            balancer: Balancer::new(settings.balance, &weights),
             check,
         })
     }
@@ -106,7 +142,13 @@ impl Upstream {
     /// # Errors
     /// Why there is none.
     pub fn choose(&self, tried: &[usize]) -> Result<(usize, &Arc<Server>), NoServer> {
-        let index = self.robin.choose(|i| self.usable(i, tried));
+        let load = |index: usize| {
+            let server = self.servers.get(index);
+            server.map_or(usize::MAX, |server| server.load.count())
+        };
+        let random = |below| rand::thread_rng().gen_range(0..below);
+        let usable = |index| self.usable(index, tried);
+        let index = self.balancer.choose(usable, load, random);
         index
             .and_then(|index| Some((index, self.servers.get(index)?)))
             .ok_or_else(|| {
@@ -126,17 +168,6 @@ impl Upstream {
     fn usable(&self, index: usize, tried: &[usize]) -> bool {
         let sound = |server: &Arc<Server>| server.health.is_up() && server.has_address();
         self.servers.get(index).is_some_and(sound) && !tried.contains(&index)
-    }
-
-    /// Takes over the addresses that names had: a resolver that is down just when the configuration
-    /// is loaded again must not take the site with it.
-    pub fn remember_addresses(&self, before: &Upstream) {
-        for server in &self.servers {
-            let same = |other: &&Arc<Server>| other.label == server.label;
-            if let Some(address) = before.servers.iter().find(same).and_then(|s| s.address()) {
-                server.resolve_to(address);
-            }
-        }
     }
 
     /// Seconds after which a client may try again when all servers are down.

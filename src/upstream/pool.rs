@@ -2,8 +2,10 @@
 //!
 //! pingora has a pool of its own: keeping a connection in it takes a task that watches it, an entry
 //! in a shared map, and a `getpeername` when it is used again. A worker is one thread, so a stack
-//! per server is enough, and a look now and then at the connections that servers have closed.
+//! per server is enough, and a look now and then at the connections that servers have closed. Those
+//! that speak HTTP/2 are not idle ones but shared, and kept in a place of their own.
 
+use super::http2;
 use super::stream::ServerStream;
 use pingora::protocols::l4::socket::SocketAddr;
 use std::cell::RefCell;
@@ -65,9 +67,11 @@ pub fn sweep() {
             !stack.is_empty()
         });
     });
+    http2::sweep();
 }
 
 /// Closes all, before the worker's runtime ends.
 pub fn clear() {
     IDLE.with_borrow_mut(HashMap::clear);
+    http2::clear();
 }

@@ -1,8 +1,9 @@
 //! One server of an upstream.
 
+use super::connect::Speech;
+use super::load::Load;
 use super::settings::Target;
 use arc_swap::ArcSwapOption;
-use pingora::protocols::tls::{ALPN, CustomALPN};
 use pingora::upstreams::peer::HttpPeer;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -68,8 +69,12 @@ pub struct Server {
     pub label: String,
     /// Where it listens.
     pub target: Target,
+    /// What it speaks.
+    pub speech: Speech,
     /// Its health.
     pub health: Arc<Health>,
+    /// What it has to do.
+    pub load: Arc<Load>,
     /// What pingora needs to know of it; its address is filled in for names.
     template: HttpPeer,
     resolved: ArcSwapOption<SocketAddr>,
@@ -82,9 +87,11 @@ impl Server {
     /// A socket path that the system cannot take.
     pub fn new(
         target: Target,
+        speech: Speech,
         connect: Duration,
         keepalive: Duration,
         health: Arc<Health>,
+        load: Arc<Load>,
     ) -> Result<Self, String> {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let mut template = match &target {
@@ -96,9 +103,7 @@ impl Server {
                     .map_err(|_| "too long for the path of a socket".to_string())?
             }
         };
-        // The name means nothing on the wire: it makes pingora ask `ServerConnector` for
-        // connections, which is the only way to have them wrapped.
-        template.options.alpn = ALPN::Custom(CustomALPN::new(b"parvis".to_vec()));
+        template.options.alpn = speech.alpn();
         template.options.connection_timeout = Some(connect);
         template.options.idle_timeout = Some(keepalive);
         // Time-outs are `ServerStream`'s.
@@ -108,7 +113,9 @@ impl Server {
         Ok(Server {
             label,
             target,
+            speech,
             health,
+            load,
             template,
             resolved: ArcSwapOption::empty(),
         })

@@ -11,8 +11,12 @@ table! {
         /// The servers: `"127.0.0.1:8000"`, `"app.internal:8000"`, `"unix:/run/app.sock"`, or
         /// `{ address = "...", weight = 2 }`.
         servers: Vec<ServerSettings>,
-        /// How a server is chosen.
+        /// How a server is chosen: in turn, by who has the fewest requests and open WebSockets in
+        /// flight (for its weight), or the less busy of two drawn by chance.
         balance: Balance = Balance::RoundRobin,
+        /// The servers speak HTTP/2 with prior knowledge and without TLS ("h2c"), as gRPC servers do.
+        /// WebSockets cannot be passed on to them (501).
+        http2: bool = false,
         /// Making a connection.
         connect_timeout: Duration = Duration::from_secs(2),
         /// From the end of the request to the first byte of the answer.
@@ -38,12 +42,17 @@ choice! {
     pub enum Balance {
         /// In turn, by weight.
         RoundRobin = "round-robin",
+        /// Who has the fewest exchanges in flight for its weight; of several, in turn.
+        LeastConnections = "least-connections",
+        /// The one with fewer of them, of two that are drawn by chance and weight.
+        TwoChoices = "two-choices",
     }
-    later { "least-connections", "two-choices", "hash" }
+    later { "hash" }
 }
 
 table! {
-    /// An active health check: `GET path`, sound when the answer is 2xx or 3xx.
+    /// An active health check: `GET path`, sound when the answer is 2xx or 3xx. By HTTP/2 where the
+    /// upstream says `http2 = true`; a server that speaks nothing but gRPC answers no `GET`.
     pub struct HealthSettings {
         /// The path asked for.
         path: At<Text>,

@@ -4,6 +4,8 @@
 //! bytes, and a third for a WebSocket that says nothing. pingora drops trailers; here they are
 //! taken out of the chunks and handed to the client's side.
 
+use super::http2;
+use super::socket::Socket;
 use crate::wire::chunked::Scanner;
 use crate::wire::exchange::LAST_CHUNK;
 use crate::wire::{AppSide, Exchange, Fault, Outbox, Patience};
@@ -14,73 +16,12 @@ use pingora::protocols::UniqueIDType;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::raw_connect::ProxyDigest;
 use std::io::{self, IoSlice};
-use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
-
-/// A socket to a server.
-#[derive(Debug)]
-pub enum Socket {
-    /// TCP.
-    Tcp(TcpStream),
-    /// A Unix socket.
-    Unix(UnixStream),
-    /// Handed over to the client's side, after an upgrade.
-    HandedOver,
-}
-
-macro_rules! either {
-    ($self:expr, $io:ident => $call:expr, else $gone:expr) => {
-        match $self {
-            Socket::Tcp($io) => $call,
-            Socket::Unix($io) => $call,
-            Socket::HandedOver => $gone,
-        }
-    };
-}
-
-fn handed_over() -> Poll<io::Result<usize>> {
-    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        // pingora hears of the end from the client's side.
-        either!(&mut *self, io => Pin::new(io).poll_read(cx, buf), else Poll::Pending)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        either!(&mut *self, io => Pin::new(io).poll_write(cx, buf), else handed_over())
-    }
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        either!(&mut *self, io => Pin::new(io).poll_write_vectored(cx, bufs), else handed_over())
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut *self, io => Pin::new(io).poll_flush(cx), else Poll::Ready(Ok(())))
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut *self, io => Pin::new(io).poll_shutdown(cx), else Poll::Ready(Ok(())))
-    }
-}
 
 /// What an exchange asks of the connection that it has been lent.
 #[derive(Debug, Clone)]
@@ -189,6 +130,7 @@ impl ServerStream {
     /// None in practice: pingora's digest wants a response header, which is made here.
     pub fn new(io: Socket, server: SocketAddr, keep: Duration) -> pingora::Result<Self> {
         let lease = Arc::new(Lease::default());
+        lease.used.store(io.reused(), Ordering::Relaxed);
         let header = ResponseHeader::build(StatusCode::OK, Some(0))?;
         let digest = ProxyDigest::new(Box::new(header), Some(Box::new(lease.clone())));
         Ok(ServerStream {
@@ -220,7 +162,7 @@ impl ServerStream {
 
     /// The socket's number.
     pub fn fd(&self) -> UniqueIDType {
-        either!(&self.io, io => io.as_raw_fd(), else -1)
+        self.io.fd()
     }
 
     /// What pingora carries with the stream: the lease.
@@ -232,10 +174,23 @@ impl ServerStream {
     /// back in either direction, and no chunk is still to come.
     pub fn at_rest(&self) -> bool {
         self.terms.is_some()
+            && self.io.can_rest()
             && self.held.is_empty()
             && self.outbox.is_empty()
             && !self.deaf
             && matches!(self.phase, Phase::Body | Phase::Idle)
+    }
+
+    /// Whether its connection is shared with other exchanges: then it is over with this one.
+    pub fn shares(&self) -> bool {
+        matches!(self.io, Socket::Http2(_))
+    }
+
+    /// The exchange came to its end, and with it a stream of a connection that is shared.
+    pub fn see_off(mut self: Box<Self>) {
+        if let Socket::Http2(stream) = std::mem::replace(&mut self.io, Socket::HandedOver) {
+            http2::see_off(stream);
+        }
     }
 
     /// Whether nothing came on an idle connection: neither its end nor bytes that nobody asked for.
@@ -276,7 +231,26 @@ impl ServerStream {
 
     fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.reading.poll_over(cx));
+        self.io.doubt();
         Poll::Ready(Err(Fault::AppTimeout.into_io()))
+    }
+
+    /// Where writing never waits, whether the app takes what is written is seen here. As long as it
+    /// does not, no more is read of the request: reading goes on, for the app may wait for that.
+    fn poll_crowd(&mut self, cx: &mut Context<'_>) {
+        if self.io.can_rest() {
+            return;
+        }
+        let crowded = self.io.poll_room(cx).is_pending();
+        if let Some(terms) = &self.terms {
+            terms.exchange.set_crowded(crowded);
+        }
+        if !crowded {
+            self.writing.stop();
+        } else if !self.deaf {
+            // What follows when it takes too long is told by reading.
+            let _ = self.poll_unsent(cx);
+        }
     }
 
     /// Looks at new bytes of an answer's head. When its body is chunked, what came with the head
@@ -445,6 +419,7 @@ impl AsyncRead for ServerStream {
         if !this.outbox.is_empty() && !this.deaf {
             let _ = this.poll_send(cx);
         }
+        this.poll_crowd(cx);
         // A 101 that pingora reads before it has noticed that the request has no body makes it take
         // that noticing for the end of the WebSocket (pingora issue 946). It flushes when it does.
         let early = this.flushes < WHOLE_REQUEST && matches!(this.phase, Phase::Head { .. });
@@ -521,6 +496,15 @@ impl AsyncWrite for ServerStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl Drop for ServerStream {
+    fn drop(&mut self) {
+        // Another server may be tried, or the rest of the request be read for nobody.
+        if let Some(terms) = self.terms.as_ref().filter(|terms| terms.exchange.crowded()) {
+            terms.exchange.set_crowded(false);
+        }
     }
 }
 

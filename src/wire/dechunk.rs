@@ -59,11 +59,6 @@ impl Dechunk {
         self.scanner.passed(count);
     }
 
-    /// Whether the body ended.
-    pub fn ended(&self) -> bool {
-        self.scanner.ended()
-    }
-
     /// The trailers that may be passed on, as [`Scanner::trailers`] gives them; of use once the
     /// body ended.
     ///
@@ -140,7 +135,6 @@ mod tests {
             let (got, used, mut dechunk) = taken(&wire, &mut random);
             assert_eq!(got, data);
             assert_eq!(used, end);
-            assert!(dechunk.ended());
             assert_eq!(dechunk.trailers(), Ok(trailers.to_vec()));
             assert_eq!(dechunk.next(&wire[end..]), Ok(Piece::End { used: 0 }));
             // The scanner, which only follows, ends at the same byte.

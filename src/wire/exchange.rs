@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// A body that is changed on its way to the client, and held back a little meanwhile.
@@ -46,6 +47,8 @@ pub struct Exchange {
     lending: AtomicBool,
     held: Mutex<Option<Held>>,
     holding: AtomicBool,
+    crowded: AtomicBool,
+    waiting: Mutex<Option<Waker>>,
     received: AtomicU64,
     sent: AtomicU64,
 }
@@ -64,6 +67,7 @@ impl Exchange {
         self.take_back();
         self.holding.store(false, Ordering::Relaxed);
         drop(self.held().take());
+        self.set_crowded(false);
         self.received.store(0, Ordering::Relaxed);
         self.sent.store(0, Ordering::Relaxed);
     }
@@ -217,6 +221,37 @@ impl Exchange {
             bytes = framed;
         }
         Ok(bytes)
+    }
+
+    /// Whether the app has taken less of the request than was written for it, so that no more of it
+    /// is to be read. pingora's loop must not wait for the app to take it: the app may wait for its
+    /// answer to be taken first, which is the same loop's work.
+    pub fn set_crowded(&self, crowded: bool) {
+        let before = self.crowded.swap(crowded, Ordering::Relaxed);
+        if before
+            && !crowded
+            && let Some(waker) = self.waker().take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// Whether the app has more of the request before it than it takes.
+    pub fn crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
+    /// Ready when more of the request may be read.
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.crowded() {
+            return Poll::Ready(());
+        }
+        *self.waker() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn waker(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the connection was upgraded.

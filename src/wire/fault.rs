@@ -44,6 +44,9 @@ pub enum Fault {
     AppTimeout,
     /// Nothing passed an upgraded connection for too long.
     Idle,
+    /// The application did not look at the request, and says so (RFC 9113 section 8.7): it may be
+    /// sent again, whatever it is.
+    Unprocessed,
 }
 
 impl Fault {
@@ -56,6 +59,7 @@ impl Fault {
             Fault::Connect => 405,
             Fault::HeaderTimeout | Fault::BodyTimeout | Fault::SendTimeout => 408,
             Fault::AppTimeout | Fault::Idle => 504,
+            Fault::Unprocessed => 502,
             _ => 400,
         }
     }
@@ -83,6 +87,7 @@ impl Fault {
             Fault::SendTimeout => "send_timeout",
             Fault::AppTimeout => "app_timeout",
             Fault::Idle => "idle",
+            Fault::Unprocessed => "unprocessed",
         }
     }
 
@@ -92,6 +97,7 @@ impl Fault {
             Fault::BodyTimeout | Fault::SendTimeout | Fault::AppTimeout | Fault::Idle => {
                 std::io::ErrorKind::TimedOut
             }
+            Fault::Unprocessed => std::io::ErrorKind::ConnectionReset,
             _ => std::io::ErrorKind::InvalidData,
         };
         std::io::Error::new(kind, self)

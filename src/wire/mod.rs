@@ -5,8 +5,8 @@
 //! head is checked here byte by byte first, every chunk is followed, and what does not fit is
 //! answered and the connection closed. Trailers, which pingora drops, are carried past it.
 //!
-//! HTTP/2 is the `h2` crate's, but for what a client may cost ([`frames`]) and in which order answers
-//! go ([`turns`], [`priority`]). Before either may stand a header of the PROXY protocol
+//! HTTP/2 is the `h2` crate's, but for what a client may cost ([`frames`]), in which order answers
+//! go ([`turns`], [`priority`]), and how a stream is given on as HTTP/1 ([`http2`]). Before either may stand a header of the PROXY protocol
 //! ([`proxy_protocol`]), and there may be too many connections ([`headcount`]).
 //!
 //! Plain functions and state machines over bytes. No sockets; the clock is passed in, but for
@@ -19,6 +19,7 @@ pub mod fault;
 pub mod frames;
 pub mod head;
 pub mod headcount;
+pub mod http2;
 mod list;
 pub mod outbox;
 pub mod patience;

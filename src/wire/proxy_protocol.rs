@@ -8,17 +8,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// What a header said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proxied {
-    /// The client. `None` when the balancer speaks for itself (LOCAL, a health check), does not know
-    /// (UNKNOWN, UNSPEC) or took the connection from a Unix socket: then the connection's own
-    /// addresses hold.
-    pub client: Option<SocketAddr>,
-    /// The address that the client connected to; `None` as above.
-    pub server: Option<SocketAddr>,
-}
-
 /// How far a header is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parsed {
@@ -29,8 +18,10 @@ pub enum Parsed {
     Done {
         /// Bytes of the header. What follows is the client's.
         used: usize,
-        /// What it said.
-        header: Proxied,
+        /// The client that it names. `None` when the balancer speaks for itself (LOCAL, a health
+        /// check), does not know (UNKNOWN, UNSPEC) or took the connection from a Unix socket: then
+        /// the connection's own address holds.
+        client: Option<SocketAddr>,
     },
 }
 
@@ -59,36 +50,24 @@ pub enum Refused {
     Checksum,
 }
 
-impl Refused {
-    /// A label for logs and metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Refused::NotProxy => "not_proxy",
-            Refused::Version => "version",
-            Refused::Command => "command",
-            Refused::Family => "family",
-            Refused::Line => "line",
-            Refused::Address => "address",
-            Refused::Port => "port",
-            Refused::Length => "length",
-            Refused::Additions => "additions",
-            Refused::Checksum => "checksum",
-        }
-    }
-}
-
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.label())
+        f.write_str(match self {
+            Refused::NotProxy => "neither version's first bytes",
+            Refused::Version => "a version that is not known",
+            Refused::Command => "a command that is not known",
+            Refused::Family => "a family or transport that is not known",
+            Refused::Line => "a broken line",
+            Refused::Address => "a broken address",
+            Refused::Port => "a broken port",
+            Refused::Length => "a length that cannot be",
+            Refused::Additions => "additions that do not fit",
+            Refused::Checksum => "a wrong checksum",
+        })
     }
 }
 
 impl std::error::Error for Refused {}
-
-const NOBODY: Proxied = Proxied {
-    client: None,
-    server: None,
-};
 
 const SIGNATURE_1: &[u8] = b"PROXY ";
 /// The longest line of version 1, its end included.
@@ -139,29 +118,28 @@ fn version_1(bytes: &[u8]) -> Result<Parsed, Refused> {
     let line = std::str::from_utf8(line).map_err(|_| Refused::Line)?;
     Ok(Parsed::Done {
         used: end.saturating_add(2),
-        header: line_1(line)?,
+        client: line_1(line)?,
     })
 }
 
-fn line_1(line: &str) -> Result<Proxied, Refused> {
+/// The client that a line of version 1 names.
+fn line_1(line: &str) -> Result<Option<SocketAddr>, Refused> {
     let mut parts = line.split(' ').skip(1);
     let v4 = match parts.next() {
         // Whatever stands behind it is to be ignored.
-        Some("UNKNOWN") => return Ok(NOBODY),
+        Some("UNKNOWN") => return Ok(None),
         Some("TCP4") => true,
         Some("TCP6") => false,
         _ => return Err(Refused::Family),
     };
     let mut part = || parts.next().ok_or(Refused::Line);
-    let (client, server) = (address(part()?, v4)?, address(part()?, v4)?);
-    let (client_port, server_port) = (port(part()?)?, port(part()?)?);
+    // The client's, and the address that it connected to.
+    let (client, _) = (address(part()?, v4)?, address(part()?, v4)?);
+    let (client_port, _) = (port(part()?)?, port(part()?)?);
     if parts.next().is_some() {
         return Err(Refused::Line);
     }
-    Ok(Proxied {
-        client: Some(SocketAddr::new(client, client_port)),
-        server: Some(SocketAddr::new(server, server_port)),
-    })
+    Ok(Some(SocketAddr::new(client, client_port)))
 }
 
 /// The standard library's parsers take no leading zeros in IPv4 and no zone in IPv6.
@@ -218,29 +196,22 @@ fn version_2(bytes: &[u8]) -> Result<Parsed, Refused> {
     if !local && family != Some(0x00) {
         additions(header, FIXED.saturating_add(addresses))?;
     }
-    let header = match block {
-        _ if local => NOBODY,
-        [a, b, c, d, e, f, g, h, i, j, k, l, ..] if addresses == 12 => {
+    // The client's address, the one that it connected to, and the two ports.
+    let client = match block {
+        _ if local => None,
+        [a, b, c, d, _, _, _, _, i, j, _, _, ..] if addresses == 12 => {
             let client = Ipv4Addr::new(*a, *b, *c, *d);
-            let server = Ipv4Addr::new(*e, *f, *g, *h);
-            Proxied {
-                client: Some((client, u16::from_be_bytes([*i, *j])).into()),
-                server: Some((server, u16::from_be_bytes([*k, *l])).into()),
-            }
+            Some((client, u16::from_be_bytes([*i, *j])).into())
         }
         _ if addresses == 36 => {
             let (client, rest) = block.split_first_chunk::<16>().ok_or(Refused::Length)?;
-            let (server, rest) = rest.split_first_chunk::<16>().ok_or(Refused::Length)?;
-            let (ports, _) = rest.split_first_chunk::<4>().ok_or(Refused::Length)?;
-            let [i, j, k, l] = *ports;
-            Proxied {
-                client: Some((Ipv6Addr::from(*client), u16::from_be_bytes([i, j])).into()),
-                server: Some((Ipv6Addr::from(*server), u16::from_be_bytes([k, l])).into()),
-            }
+            let (_, rest) = rest.split_first_chunk::<16>().ok_or(Refused::Length)?;
+            let (port, _) = rest.split_first_chunk::<2>().ok_or(Refused::Length)?;
+            Some((Ipv6Addr::from(*client), u16::from_be_bytes(*port)).into())
         }
-        _ => NOBODY,
+        _ => None,
     };
-    Ok(Parsed::Done { used, header })
+    Ok(Parsed::Done { used, client })
 }
 
 /// Follows the additions that begin at `at` of the whole header, each a type, two bytes of length

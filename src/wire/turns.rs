@@ -103,13 +103,6 @@ impl Turn {
             order.moved(self.place, Instant::now());
         }
     }
-
-    /// Has nobody wait for it until it asks again: its app has no more bytes for now, or the client's
-    /// window is empty. It keeps its place.
-    pub fn rest(&mut self) {
-        let woken = self.turns.lock().rest(self.place, Instant::now());
-        woken.into_iter().for_each(Waker::wake);
-    }
 }
 
 impl Drop for Turn {

@@ -39,10 +39,14 @@ exclude = ["/api/admin/*", "/static/*", "/media/*", "/admin/*", "/__debug__/*", 
 # url = "redis://127.0.0.1:@REDIS_PORT/0"
 # list = "analytics:queue"
 # keep = 10000
+
+[media]
+storage = "@DIR/cache"
 "#;
 
 const SITE: &str = r#"[upstream.app]
 servers = ["127.0.0.1:@APP_PORT"]
+balance = "least-connections"            # round-robin | least-connections | two-choices
 connect_timeout = "2s"
 read_timeout = "60s"
 
@@ -84,6 +88,7 @@ cache_control = "public, max-age=31536000, immutable"
 path = "/media/*"
 files = { root = "../media" }
 cache_control = "public, max-age=31536000"
+images = { widths = [150, 300, 320, 600, 640, 960, 1280, 1920], formats = ["avif", "webp"], quality = 85 }
 
 [[site.route]]
 path = "/ws/*"

@@ -77,6 +77,7 @@ fn an_unknown_key_is_an_error_at_every_level_and_the_nearest_is_suggested() {
         "log", "acess = \"off\"", "acess", "access";
         "upstream.app", "conect_timeout = \"1s\"", "conect_timeout", "connect_timeout";
         "upstream.app", "server = []", "server", "servers";
+        "upstream.app", "http = true", "http", "http2";
         "upstream.app", "servers = [{ address = \"a:1\", wieght = 2 }]", "wieght", "weight";
         "upstream.app", "servers = [{ adress = \"a:1\" }]", "adress", "address";
         "upstream.app.health", "pth = \"/\"", "pth", "path";
@@ -126,7 +127,6 @@ fn keys_of_features_that_do_not_exist_yet_say_so() {
         "[site]", "cache = {}", "cache";
         "[site]", "access = {}", "access";
         "[site]", "limits = {}", "limits";
-        "[site.route]", "images = { widths = [150] }", "images";
         "[site.route]", "cache = {}", "cache";
         "[site.route]", "access = {}", "access";
         "[site.route]", "limits = {}", "limits";
@@ -145,8 +145,8 @@ fn keys_of_features_that_do_not_exist_yet_say_so() {
         assert!(mistake.help.starts_with("remove it"), "{}", mistake.help);
     }
     // What a site needs a route for is not complained of besides.
-    let images = with("[site.route]", "").replace("proxy = \"app\"", "images = {}");
-    assert_eq!(mistake(&images).under, "images");
+    let cache = with("[site.route]", "").replace("proxy = \"app\"", "cache = {}");
+    assert_eq!(mistake(&cache).under, "cache");
     // Off is what it is.
     right(&with(
         "[site]",
@@ -155,14 +155,13 @@ fn keys_of_features_that_do_not_exist_yet_say_so() {
 }
 
 #[test]
-fn ways_of_balancing_that_do_not_exist_yet_say_so() {
-    for word in ["least-connections", "two-choices", "hash"] {
-        let mistake = wrong("upstream.app", &format!("balance = \"{word}\""));
-        assert_eq!(
-            mistake.message,
-            format!("\"{word}\" does not exist in this version")
-        );
-        assert_eq!(mistake.label, "available: \"round-robin\"");
+fn a_way_of_balancing_that_does_not_exist_yet_says_so() {
+    let mistake = wrong("upstream.app", "balance = \"hash\"");
+    assert_eq!(mistake.message, "\"hash\" does not exist in this version");
+    let available = "available: \"round-robin\", \"least-connections\", \"two-choices\"";
+    assert_eq!(mistake.label, available);
+    for word in ["round-robin", "least-connections", "two-choices"] {
+        right(&with("upstream.app", &format!("balance = \"{word}\"")));
     }
 }
 
@@ -233,6 +232,12 @@ memory = "64MiB"
 largest = "1MiB"
 [compress]
 memory = "0"
+[media]
+storage = "cache"
+disk = "100MiB"
+memory = "8MiB"
+workers = 1
+queue = 8
 [visits]
 store = "visits.sqlite"
 keep_raw = "30d"
@@ -297,6 +302,7 @@ compress = { min_length = "0" }
 [[site.route]]
 path = "/media/*"
 files = { root = ".", immutable = "off", follow_links = "anywhere" }
+images = { widths = [150, 640], formats = ["avif", "webp"], quality = 80, max_width = 1600, max_height = 900, background = "\u0023fff", max_size = "10MB", max_pixels = 20_000_000, timeout = "5s", wait = "1s", strict = true, client_hints = false, sign = { key = "0123456789abcdef" }, html = true }
 [[site.route]]
 path = "~ ^/u/([0-9]+)$"
 redirect = { to = "{scheme}://{host}/{path}/{1}", status = 301 }

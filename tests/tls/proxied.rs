@@ -30,7 +30,7 @@ fn behind(trusted: &str, top: &str) -> Behind {
         .replace("[site.tls]", "visits = true\n[site.tls]");
     let configuration = format!(
         "{top}[server]\ntrusted_proxies = [\"{trusted}\"]\nthreads = 1\n\
-         [log]\naccess = \"@DIR/access.log\"\n[visits]\nstore = \"@DIR/visits.sqlite\"\n{site}"
+         [log]\naccess = \"@DIR/access.log\"\nlevel = \"debug\"\n[visits]\nstore = \"@DIR/visits.sqlite\"\n{site}"
     );
     let parvis = Parvis::start_in(folder, &configuration, &[]);
     Behind {
@@ -180,6 +180,9 @@ fn what_is_no_header_is_refused() {
     ] {
         behind.refuses(header, "proxy_protocol");
     }
+    let log = behind.parvis.log();
+    assert_eq!(log.matches("PROXY protocol is refused").count(), 16);
+    assert!(log.contains("a broken port"), "{log}");
     assert_eq!(
         behind.ask(b"PROXY TCP4 198.51.100.7 127.0.0.1 40000 443\r\n", true),
         "198.51.100.7"

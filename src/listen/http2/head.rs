@@ -1,5 +1,6 @@
 //! Heads, from HTTP/2 to HTTP/1 and back.
 
+use crate::wire::http2::spelling::{field, lines, split};
 use bytes::{Bytes, BytesMut};
 use h2::ext::Protocol;
 use http::header::{
@@ -108,13 +109,6 @@ pub fn header<T>(request: &Request<T>) -> RequestHeader {
     parts.into()
 }
 
-fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// Clients send cookies in crumbs, for the sake of compression; apps know one field
 /// (RFC 9113 section 8.2.3).
 fn cookies(out: &mut BytesMut, headers: &HeaderMap) {
@@ -161,10 +155,7 @@ pub fn read(head: &Bytes, head_only: bool) -> io::Result<(Response<()>, Framed)>
         if line.is_empty() {
             break;
         }
-        let colon = memchr::memchr(b':', line).ok_or_else(broken)?;
-        let (name, value) = line.split_at_checked(colon).ok_or_else(broken)?;
-        let name = HeaderName::from_bytes(name).map_err(|_| broken())?;
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        let (name, value) = split(line).ok_or_else(broken)?;
         match name.as_str() {
             "transfer-encoding" => {
                 chunked = true;
@@ -196,38 +187,6 @@ pub fn read(head: &Bytes, head_only: bool) -> io::Result<(Response<()>, Framed)>
         _ => Framed::Close,
     };
     Ok((response, framed))
-}
-
-/// The lines of a head, without their ends.
-fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-}
-
-/// Trailers as lines of HTTP/1. What may not stand in them is taken out where they are read.
-pub fn spell_trailers(trailers: &HeaderMap) -> Vec<u8> {
-    let mut out = BytesMut::new();
-    for (name, value) in trailers {
-        field(&mut out, name.as_str(), value.as_bytes());
-    }
-    out.to_vec()
-}
-
-/// Reads trailers that were written for HTTP/1.
-///
-/// # Errors
-/// They are none.
-pub fn read_trailers(section: &[u8]) -> io::Result<HeaderMap> {
-    let broken = || io::Error::new(io::ErrorKind::InvalidData, "no trailers");
-    let mut trailers = HeaderMap::new();
-    for line in lines(section).filter(|line| !line.is_empty()) {
-        let colon = memchr::memchr(b':', line).ok_or_else(broken)?;
-        let (name, value) = line.split_at_checked(colon).ok_or_else(broken)?;
-        let name = HeaderName::from_bytes(name).map_err(|_| broken())?;
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
-        trailers.append(name, HeaderValue::from_bytes(value).map_err(|_| broken())?);
-    }
-    Ok(trailers)
 }
 
 #[cfg(test)]
@@ -324,11 +283,5 @@ mod tests {
             )
             .is_err()
         );
-    }
-
-    #[test]
-    fn trailers_go_both_ways() {
-        let trailers = read_trailers(b"grpc-status: 0\r\nx: y z\r\n\r\n").unwrap();
-        assert_eq!(spell_trailers(&trailers), b"grpc-status: 0\r\nx: y z\r\n");
     }
 }

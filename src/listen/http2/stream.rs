@@ -2,12 +2,13 @@
 
 use super::head::{self, Framed};
 use crate::wire::dechunk::{Dechunk, Piece};
+use crate::wire::http2::spelling::read_trailers;
+use crate::wire::http2::{Incoming, broken};
 use crate::wire::priority::Priority;
 use crate::wire::turns::{Turn, Turns};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::{Response, StatusCode};
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,19 +20,6 @@ const PIECE: usize = 64 * 1024;
 const SHORT: u64 = 16 * 1024;
 /// The longest head of an answer. pingora takes no longer ones from apps.
 const LONGEST_HEAD: usize = 1024 * 1024;
-
-/// What the client still says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Saying {
-    /// Bytes as they are: their number is known, or they are a WebSocket's.
-    Raw,
-    /// A body that is given on in chunks.
-    Chunks,
-    /// Its trailers.
-    Trailers,
-    /// Nothing.
-    Nothing,
-}
 
 /// What is written next of the answer.
 #[derive(Debug)]
@@ -52,10 +40,7 @@ enum Answering {
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Http2Stream {
-    body: RecvStream,
-    saying: Saying,
-    /// What is to be read next.
-    queue: VecDeque<Bytes>,
+    incoming: Incoming,
     respond: SendResponse<Bytes>,
     send: Option<SendStream<Bytes>>,
     answering: Answering,
@@ -87,15 +72,8 @@ pub struct Shape {
 impl Http2Stream {
     /// A stream whose head was read.
     pub fn new(body: RecvStream, respond: SendResponse<Bytes>, shape: Shape, turns: Turns) -> Self {
-        let saying = match (shape.chunked, body.is_end_stream()) {
-            (_, true) => Saying::Nothing,
-            (true, false) => Saying::Chunks,
-            (false, false) => Saying::Raw,
-        };
         Http2Stream {
-            body,
-            saying,
-            queue: VecDeque::new(),
+            incoming: Incoming::new(body, shape.chunked),
             respond,
             send: None,
             answering: Answering::Head(BytesMut::new()),
@@ -114,45 +92,12 @@ impl Http2Stream {
     }
 
     /// Ready when the client has taken its request back.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let reset = match &mut self.send {
             Some(send) => send.poll_reset(cx),
             None => self.respond.poll_reset(cx),
         };
         reset.map(|_| io::ErrorKind::ConnectionReset.into())
-    }
-
-    /// Waits for more of what the client says, and puts it into the queue.
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.saying == Saying::Trailers {
-            let trailers = ready!(self.body.poll_trailers(cx)).map_err(broken)?;
-            self.saying = Saying::Nothing;
-            let lines = trailers.map(|trailers| head::spell_trailers(&trailers));
-            let end = [b"0\r\n", lines.unwrap_or_default().as_slice(), b"\r\n"].concat();
-            self.queue.push_back(end.into());
-            return Poll::Ready(Ok(()));
-        }
-        match ready!(self.body.poll_data(cx)) {
-            Some(Ok(data)) => {
-                // It is taken out of the queue before more is asked for.
-                let freed = self.body.flow_control().release_capacity(data.len());
-                freed.map_err(broken)?;
-                if data.is_empty() {
-                    return Poll::Ready(Ok(()));
-                }
-                if self.saying == Saying::Chunks {
-                    self.queue.push_back(format!("{:x}\r\n", data.len()).into());
-                    self.queue.push_back(data);
-                    self.queue.push_back(Bytes::from_static(b"\r\n"));
-                } else {
-                    self.queue.push_back(data);
-                }
-            }
-            Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-            None if self.saying == Saying::Chunks => self.saying = Saying::Trailers,
-            None => self.saying = Saying::Nothing,
-        }
-        Poll::Ready(Ok(()))
     }
 
     /// Takes the next bytes of a head; how many belonged to it.
@@ -325,19 +270,9 @@ impl Http2Stream {
         if trailers.is_empty() {
             send.send_data(Bytes::new(), true).map_err(broken)
         } else {
-            send.send_trailers(head::read_trailers(trailers)?)
-                .map_err(broken)
+            send.send_trailers(read_trailers(trailers)?).map_err(broken)
         }
     }
-}
-
-/// What went wrong with a stream, as it would be with a connection.
-fn broken(error: h2::Error) -> io::Error {
-    let kind = match error.reason() {
-        Some(Reason::FLOW_CONTROL_ERROR | Reason::PROTOCOL_ERROR) => io::ErrorKind::InvalidData,
-        _ => io::ErrorKind::ConnectionReset,
-    };
-    io::Error::new(kind, error)
 }
 
 impl AsyncRead for Http2Stream {
@@ -347,28 +282,12 @@ impl AsyncRead for Http2Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        loop {
-            if let Some(front) = this.queue.front_mut() {
-                let n = front.len().min(buf.remaining());
-                buf.put_slice(&front.split_to(n));
-                if !front.has_remaining() {
-                    this.queue.pop_front();
-                }
-                if buf.remaining() > 0 && !this.queue.is_empty() {
-                    continue;
-                }
-                return Poll::Ready(Ok(()));
-            }
-            if this.saying == Saying::Nothing {
-                // A WebSocket whose client has said all ends; a request is waited for to be
-                // answered, or taken back.
-                if this.websocket {
-                    return Poll::Ready(Ok(()));
-                }
-                return this.poll_gone(cx).map(Err);
-            }
-            ready!(this.poll_more(cx))?;
+        if ready!(this.incoming.poll_read(cx, buf))? || this.websocket {
+            // A WebSocket whose client has said all ends.
+            return Poll::Ready(Ok(()));
         }
+        // A request is waited for to be answered, or taken back.
+        this.poll_gone(cx).map(Err)
     }
 }
 

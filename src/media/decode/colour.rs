@@ -1,9 +1,11 @@
 //! Colours of other profiles to sRGB.
 
 use super::{Deadline, Fault, Layout, Picture};
+use crate::media::facts::png::Chunks;
 use moxcms::{
-    ColorProfile, DataColorSpace, Layout as Channels, TransferCharacteristics,
-    Transform8BitExecutor, TransformOptions,
+    Chromaticity, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace, Layout as Channels,
+    MatrixCoefficients, ToneReprCurve, TransferCharacteristics, Transform8BitExecutor,
+    TransformOptions,
 };
 use std::sync::Arc;
 
@@ -28,6 +30,111 @@ pub(super) fn profile(icc: &[u8]) -> Result<Option<ColorProfile>, Fault> {
         }
         _ => Ok(Some(profile)),
     }
+}
+
+/// What ITU-T H.273's numbers for primaries (table 2) and transfer (table 3) say; nothing, of those
+/// that are sRGB. The curves of BT.601, BT.709 and BT.2020 are taken for sRGB's, as browsers do.
+///
+/// # Errors
+/// [`Fault::Unsupported`]: its colours are brighter than a page (PQ, HLG).
+pub(super) fn cicp(primaries: u16, transfer: u16) -> Result<Option<ColorProfile>, Fault> {
+    let primaries = match primaries {
+        2 => 1,
+        named => named,
+    };
+    let transfer = match transfer {
+        16 | 18 => return Err(Fault::Unsupported("HDR")),
+        1 | 2 | 6 | 14 | 15 => 13,
+        named => named,
+    };
+    if (primaries, transfer) == (1, 13) {
+        return Ok(None);
+    }
+    let named = |number: u16| u8::try_from(number).ok();
+    let named = named(primaries).zip(named(transfer));
+    let profile = named.and_then(|(primaries, transfer)| {
+        Some(ColorProfile::new_from_cicp(CicpProfile {
+            color_primaries: primaries.try_into().ok()?,
+            transfer_characteristics: transfer.try_into().ok()?,
+            matrix_coefficients: MatrixCoefficients::Identity,
+            full_range: true,
+        }))
+    });
+    Ok(profile)
+}
+
+/// What a PNG without a profile says of its colours (W3C PNG, third edition, sections 11.3.2.1 to
+/// 11.3.2.5): `cICP` goes before `sRGB`, and that before `gAMA` and `cHRM`.
+///
+/// # Errors
+/// [`Fault::Unsupported`]: its colours are brighter than a page (PQ, HLG).
+pub(super) fn png(bytes: &[u8], is_gray: bool) -> Result<Option<ColorProfile>, Fault> {
+    let mut gamma = None;
+    let mut points = None;
+    let mut is_srgb = false;
+    let number = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes) as f32 / 100_000.0;
+    for (name, data) in Chunks::of(bytes) {
+        match (&name, data) {
+            (b"cICP", [primaries, transfer, 0, _]) if !is_gray => {
+                return cicp((*primaries).into(), (*transfer).into());
+            }
+            (b"sRGB", _) => is_srgb = true,
+            (b"gAMA", data) => gamma = data.first_chunk().map(number),
+            (b"cHRM", data) => {
+                let numbers = data.as_chunks::<4>().0.iter().map(number);
+                points = numbers.collect::<Vec<_>>().try_into().ok();
+            }
+            (b"IDAT", _) => break,
+            _ => {}
+        }
+    }
+    Ok(match is_srgb {
+        true => None,
+        false => calibrated(gamma, points, is_gray),
+    })
+}
+
+/// A profile of an exponent (that of the encoder, as `gAMA` has it) and of the white point, red,
+/// green and blue, x and y each. What cannot be is ignored.
+fn calibrated(gamma: Option<f32>, points: Option<[f32; 8]>, is_gray: bool) -> Option<ColorProfile> {
+    // Near 1/2.2 is what writers say who mean sRGB.
+    let usual = 0.45..0.46;
+    let gamma = gamma.filter(|gamma| !usual.contains(gamma) && (0.1..10.0).contains(gamma));
+    if is_gray {
+        return gamma.map(|gamma| ColorProfile::new_gray_with_gamma(1.0 / gamma));
+    }
+    let points = points.filter(are_colours);
+    if gamma.is_none() && points.is_none() {
+        return None;
+    }
+    let mut profile = ColorProfile::new_srgb();
+    profile.cicp = None;
+    if let Some(points) = points {
+        let [white, red, green, blue] = pairs(&points).map(|[x, y]| Chromaticity { x, y });
+        profile.update_rgb_colorimetry(white.to_xyyb(), ColorPrimaries { red, green, blue });
+    }
+    if let Some(gamma) = gamma {
+        let curve = ToneReprCurve::Parametric(vec![1.0 / gamma]);
+        profile.red_trc = Some(curve.clone());
+        profile.green_trc = Some(curve.clone());
+        profile.blue_trc = Some(curve);
+    }
+    Some(profile)
+}
+
+fn pairs([a, b, c, d, e, f, g, h]: &[f32; 8]) -> [[f32; 2]; 4] {
+    [[*a, *b], [*c, *d], [*e, *f], [*g, *h]]
+}
+
+/// Whether red, green and blue span a triangle, around a white.
+fn are_colours(points: &[f32; 8]) -> bool {
+    let [white, red, green, blue] = pairs(points);
+    let side = |[ax, ay]: [f32; 2], [bx, by]: [f32; 2]| {
+        (bx - ax) * (white[1] - ay) - (by - ay) * (white[0] - ax)
+    };
+    let inside = [side(red, green), side(green, blue), side(blue, red)];
+    let within = points.iter().all(|number| (0.0..=1.0).contains(number));
+    within && white[1] > 0.1 && inside.iter().all(|side| *side > 0.005)
 }
 
 /// Brings a picture's colours to sRGB. A profile that is not of the picture's kind is ignored; a

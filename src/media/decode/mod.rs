@@ -14,11 +14,14 @@
 //! pixels (and of JPEG: its scans), and the deadline is looked at before and after, between frames,
 //! and while colours are converted.
 
+mod av1;
+mod avif;
 mod colour;
 mod jpeg;
 mod moving;
 mod raster;
 mod turn;
+mod yuv;
 
 #[cfg(test)]
 mod tests;
@@ -56,7 +59,7 @@ pub fn decode(
             return moving::decode(bytes, facts, limits, deadline);
         }
         (Format::Jpeg, _) => jpeg::decode(bytes, facts, at_least, deadline)?,
-        (Format::Avif, _) => return Err(Fault::Unsupported("AVIF")),
+        (Format::Avif, _) => avif::decode(bytes, facts, deadline)?,
         _ => raster::decode(bytes, facts, deadline)?,
     };
     deadline.check()?;

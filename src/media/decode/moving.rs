@@ -53,10 +53,7 @@ fn prepare(decoder: &mut impl ImageDecoder, facts: &Facts) -> Result<Option<Colo
     }
     let room = raster::room(facts);
     decoder.set_limits(room).map_err(raster::fault)?;
-    match decoder.icc_profile() {
-        Ok(Some(icc)) => colour::profile(&icc),
-        _ => Ok(None),
-    }
+    raster::embedded(decoder)
 }
 
 /// Counts a GIF's frames against the limit, and says how often they are shown.
@@ -72,7 +69,7 @@ fn gif_frames(bytes: &[u8], facts: &Facts, limits: &Limits) -> Result<u32, Fault
         }
     }
     let loops = images.loops();
-    match images.is_whole() {
+    match images.reaches_end() {
         true => Ok(loops),
         false => Err(broken("cut off")),
     }

@@ -1,31 +1,66 @@
 //! Still pictures that the `image` crate decodes: PNG, GIF, WebP, BMP, TIFF.
 
 use super::{Deadline, Facts, Fault, Format, Layout, Picture, broken, colour};
-use crate::media::facts::{gif, webp};
+use crate::media::facts::{gif, tiff, webp};
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder};
 use image::codecs::{tiff::TiffDecoder, webp::WebPDecoder};
 use image::{ColorType, ImageDecoder, ImageError, Limits};
-use moxcms::DataColorSpace;
+use moxcms::{ColorProfile, DataColorSpace};
 use std::io::Cursor;
 
 pub(super) fn decode(bytes: &[u8], facts: &Facts, deadline: Deadline) -> Result<Picture, Fault> {
-    let room = room(facts);
     let file = Cursor::new(bytes);
     match facts.format {
         Format::Png => {
-            let decoder = PngDecoder::with_limits(file, room).map_err(fault)?;
-            read(decoder, facts, deadline)
+            let mut decoder = PngDecoder::with_limits(file, room(facts)).map_err(fault)?;
+            let profile = match embedded(&mut decoder)? {
+                None => colour::png(bytes, is_gray(decoder.color_type()))?,
+                embedded => embedded,
+            };
+            read(decoder, facts, profile, deadline)
         }
-        Format::Gif if !gif::Images::of(bytes).is_whole() => Err(broken("cut off")),
-        Format::Gif => read(GifDecoder::new(file).map_err(fault)?, facts, deadline),
+        Format::Gif if !gif::Images::of(bytes).reaches_end() => Err(broken("cut off")),
+        Format::Gif => {
+            let mut decoder = GifDecoder::new(file).map_err(fault)?;
+            let profile = embedded(&mut decoder)?;
+            read(decoder, facts, profile, deadline)
+        }
         Format::WebP => {
             webp::sound(bytes, facts)?;
-            read(WebPDecoder::new(file).map_err(fault)?, facts, deadline)
+            let mut decoder = WebPDecoder::new(file).map_err(fault)?;
+            let profile = embedded(&mut decoder)?;
+            read(decoder, facts, profile, deadline)
         }
-        Format::Bmp => read(BmpDecoder::new(file).map_err(fault)?, facts, deadline),
-        Format::Tiff => read(TiffDecoder::new(file).map_err(fault)?, facts, deadline),
+        Format::Bmp => read(BmpDecoder::new(file).map_err(fault)?, facts, None, deadline),
+        Format::Tiff => {
+            let profile = match tiff::icc(bytes) {
+                Some(icc) => colour::profile(icc)?,
+                None => None,
+            };
+            read(
+                TiffDecoder::new(file).map_err(fault)?,
+                facts,
+                profile,
+                deadline,
+            )
+        }
         Format::Jpeg | Format::Avif => Err(Fault::Unknown),
     }
+}
+
+/// The ICC profile that a decoder has found.
+pub(super) fn embedded(decoder: &mut impl ImageDecoder) -> Result<Option<ColorProfile>, Fault> {
+    match decoder.icc_profile() {
+        Ok(Some(icc)) => colour::profile(&icc),
+        _ => Ok(None),
+    }
+}
+
+fn is_gray(colours: ColorType) -> bool {
+    matches!(
+        colours,
+        ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16
+    )
 }
 
 /// What a decoder may take: the pixels in its widest form, once more for what it works with, and
@@ -42,6 +77,7 @@ pub(super) fn room(facts: &Facts) -> Limits {
 fn read(
     mut decoder: impl ImageDecoder,
     facts: &Facts,
+    profile: Option<ColorProfile>,
     deadline: Deadline,
 ) -> Result<Picture, Fault> {
     if decoder.dimensions() != (facts.width, facts.height) {
@@ -49,10 +85,6 @@ fn read(
     }
     decoder.set_limits(room(facts)).map_err(fault)?;
     let colours = decoder.color_type();
-    let profile = match decoder.icc_profile() {
-        Ok(Some(icc)) => colour::profile(&icc)?,
-        _ => None,
-    };
     let bytes = usize::try_from(decoder.total_bytes()).map_err(broken)?;
     let mut samples = vec![0; bytes];
     decoder.read_image(&mut samples).map_err(fault)?;
@@ -64,14 +96,14 @@ fn read(
     ) {
         samples = narrow(&samples);
     }
-    let (layout, is_gray) = match colours {
-        ColorType::L8 | ColorType::L16 => (Layout::Gray, true),
+    let layout = match colours {
+        ColorType::L8 | ColorType::L16 => Layout::Gray,
         ColorType::La8 | ColorType::La16 => {
             samples = spread(&samples);
-            (Layout::Rgba, true)
+            Layout::Rgba
         }
-        ColorType::Rgb8 | ColorType::Rgb16 => (Layout::Rgb, false),
-        ColorType::Rgba8 | ColorType::Rgba16 => (Layout::Rgba, false),
+        ColorType::Rgb8 | ColorType::Rgb16 => Layout::Rgb,
+        ColorType::Rgba8 | ColorType::Rgba16 => Layout::Rgba,
         _ => return Err(Fault::Unsupported("samples that are not 8 or 16 bits")),
     };
     let mut picture = Picture {
@@ -82,7 +114,7 @@ fn read(
     };
     // A profile of gray belongs to gray, one of colours to colours.
     if let Some(profile) = profile
-        && is_gray == (profile.color_space == DataColorSpace::Gray)
+        && is_gray(colours) == (profile.color_space == DataColorSpace::Gray)
     {
         colour::to_srgb(&mut picture, &profile, deadline)?;
     }

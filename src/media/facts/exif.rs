@@ -17,8 +17,12 @@ pub(super) const SAMPLES: u16 = 277;
 /// ExtraSamples.
 pub(super) const EXTRA_SAMPLES: u16 = 338;
 
+/// The ICC profile (ICC.1:2022, annex B.5).
+pub(super) const ICC: u16 = 34_675;
+
 /// The first directory of a TIFF file.
 pub(super) struct Directory<'a> {
+    tiff: &'a [u8],
     order: Order,
     entries: &'a [u8],
 }
@@ -36,21 +40,38 @@ impl<'a> Directory<'a> {
         let count = usize::from(order.u16(tiff, at)?).min(ENTRIES);
         let rest = tiff.get(at.checked_add(2)?..)?;
         let entries = rest.get(..count * 12).unwrap_or(rest);
-        Some(Directory { order, entries })
+        Some(Directory {
+            tiff,
+            order,
+            entries,
+        })
     }
 
     /// A tag's value, when it is one number (SHORT or LONG), or the first of several that lie in
     /// the entry.
     pub(super) fn number(&self, tag: u16) -> Option<u32> {
-        let entry = self
-            .entries
-            .chunks_exact(12)
-            .find(|entry| self.order.u16(entry, 0) == Some(tag))?;
+        let entry = self.entry(tag)?;
         match self.order.u16(entry, 2)? {
             3 => self.order.u16(entry, 8).map(u32::from),
             4 => self.order.u32(entry, 8),
             _ => None,
         }
+    }
+
+    /// A tag's bytes (BYTE or UNDEFINED), when there are so many that they lie elsewhere.
+    pub(super) fn bytes(&self, tag: u16) -> Option<&'a [u8]> {
+        let entry = self.entry(tag)?;
+        if !matches!(self.order.u16(entry, 2)?, 1 | 7) {
+            return None;
+        }
+        let length = usize::try_from(self.order.u32(entry, 4)?).ok()?;
+        let at = usize::try_from(self.order.u32(entry, 8)?).ok()?;
+        slice(self.tiff, at, length).filter(|bytes| bytes.len() > 4)
+    }
+
+    fn entry(&self, tag: u16) -> Option<&'a [u8]> {
+        let mut entries = self.entries.chunks_exact(12);
+        entries.find(|entry| self.order.u16(entry, 0) == Some(tag))
     }
 
     /// What the orientation's tag says.

@@ -39,7 +39,7 @@ impl<'a> Images<'a> {
     }
 
     /// Whether the file goes on to its trailer.
-    pub(in crate::media) fn is_whole(mut self) -> bool {
+    pub(in crate::media) fn reaches_end(mut self) -> bool {
         while self.next().is_some() {}
         self.gif.get(self.at) == Some(&0x3b)
     }

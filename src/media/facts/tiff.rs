@@ -1,6 +1,6 @@
 //! TIFF 6.0: its first directory.
 
-use super::exif::{Directory, EXTRA_SAMPLES, HEIGHT, SAMPLES, WIDTH};
+use super::exif::{Directory, EXTRA_SAMPLES, HEIGHT, ICC, SAMPLES, WIDTH};
 use super::{Facts, Frames, broken};
 use crate::media::{Fault, Format};
 
@@ -19,4 +19,9 @@ pub(super) fn read(tiff: &[u8]) -> Result<Facts, Fault> {
         frames: Frames::One,
         alpha: matches!(samples, 2 | 4) || directory.number(EXTRA_SAMPLES).is_some(),
     })
+}
+
+/// The profile of its colours.
+pub(in crate::media) fn icc(tiff: &[u8]) -> Option<&[u8]> {
+    Directory::first(tiff)?.bytes(ICC)
 }

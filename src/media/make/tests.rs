@@ -110,7 +110,10 @@ fn the_original_is_best_when_it_is_smaller_and_shows_the_same() {
         Recipe { quality: 5, ..same },
     ] {
         let told = made(&original, &other);
-        assert!(matches!(told, Ok(Made::Variant { .. })), "{other}: {told:?}");
+        assert!(
+            matches!(told, Ok(Made::Variant { .. })),
+            "{other}: {told:?}"
+        );
     }
 }
 
@@ -138,7 +141,10 @@ fn an_animation_is_whole_or_left_alone() {
             panic!("it stands still")
         };
         let told: Vec<_> = frames.iter().map(|f| (f.picture.width, f.delay)).collect();
-        assert_eq!((told, loops), (vec![(60, 40), (60, 50), (60, 60), (60, 70)], 2));
+        assert_eq!(
+            (told, loops),
+            (vec![(60, 40), (60, 50), (60, 60), (60, 70)], 2)
+        );
     }
 }
 

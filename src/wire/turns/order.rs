@@ -28,8 +28,6 @@ pub(super) enum May {
 struct Answer {
     place: Place,
     incremental: bool,
-    /// Whether it has bytes to send.
-    active: bool,
     /// When it last got on, or was let go on.
     moved: Instant,
     /// Waits for its turn.
@@ -40,7 +38,7 @@ struct Answer {
 
 impl Answer {
     fn live(&self, now: Instant) -> bool {
-        self.active && now.saturating_duration_since(self.moved) < STALLED
+        now.saturating_duration_since(self.moved) < STALLED
     }
 }
 
@@ -63,7 +61,6 @@ impl Order {
         let answer = Answer {
             place,
             incremental: priority.incremental,
-            active: true,
             moved: now,
             waits: None,
             timed: false,
@@ -80,7 +77,6 @@ impl Order {
     /// The one answer goes on.
     pub(super) fn go_alone(&mut self) {
         if let [alone] = self.answers.as_mut_slice() {
-            alone.active = true;
             alone.waits = None;
         }
     }
@@ -88,10 +84,6 @@ impl Order {
     pub(super) fn ask(&mut self, place: Place, waker: &Waker, now: Instant) -> (May, Vec<Waker>) {
         if let Some(answer) = self.find(place) {
             answer.timed = false;
-            if !answer.active {
-                answer.active = true;
-                answer.moved = now;
-            }
         }
         let (may, woken) = self.settle(Some(place), now);
         if may != May::Go
@@ -107,16 +99,6 @@ impl Order {
         if let Some(answer) = self.find(place) {
             answer.moved = now;
         }
-    }
-
-    /// An answer has nothing to send for now. Those who are to be woken.
-    pub(super) fn rest(&mut self, place: Place, now: Instant) -> Vec<Waker> {
-        if let Some(answer) = self.find(place) {
-            answer.active = false;
-            answer.waits = None;
-            answer.timed = false;
-        }
-        self.settle(None, now).1
     }
 
     /// An answer ends. Those who are to be woken.

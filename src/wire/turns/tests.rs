@@ -68,11 +68,6 @@ impl Clocked {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    fn rest(&mut self, place: Place) {
-        let woken = self.order.rest(place, self.now);
-        woken.into_iter().for_each(Waker::wake);
-    }
-
     /// Whether it was woken since this was asked last.
     fn woken(&self, place: Place) -> bool {
         let (_, count) = self.calls.iter().find(|(of, _)| *of == place).unwrap();
@@ -169,20 +164,6 @@ fn among_equals_wholes_go_in_order_and_parts_by_turns() {
 }
 
 #[test]
-fn whoever_rests_keeps_his_place() {
-    let mut clock = Clocked::new();
-    let (first, second) = (clock.begin(3, false), clock.begin(3, false));
-    assert!(clock.waits(second));
-    clock.rest(first);
-    assert!(clock.woken(second));
-    assert_eq!(clock.ask(second), May::Go);
-    clock.later(1_000);
-    clock.moved(second);
-    assert_eq!(clock.ask(first), May::Go);
-    assert!(clock.waits(second));
-}
-
-#[test]
 fn whoever_was_alone_is_ahead_of_the_next() {
     let mut clock = Clocked::new();
     let first = clock.begin(3, false);
@@ -244,7 +225,7 @@ fn everything_is_sent_whoever_comes_and_goes() {
                     for _ in 0..random.gen_range(1..10) {
                         poll_fn(|cx| turn.poll_turn(cx)).await;
                         match random.gen_range(0..10) {
-                            0 => turn.rest(),
+                            0 => {}
                             1 => tokio::time::sleep(Duration::from_millis(1)).await,
                             _ => turn.progress(1_000),
                         }

@@ -1,11 +1,11 @@
-use super::{LIMITS, decode, decoded, pixel, probe, soon, still};
+use super::{LIMITS, decode, decoded, near, pixel, probe, soon, still};
 use crate::media::{Decoded, Fault, Frames, Layout, Limits};
 
 /// A GIF of 4 x 2 pixels, whose colours are red, green, blue and black. Its images are given as
 /// left, width (all 2 high), colour, disposal, the transparent colour, and hundredths of a second.
-type Shown = (u8, u8, u8, u8, Option<u8>, u16);
+pub type Shown = (u8, u8, u8, u8, Option<u8>, u16);
 
-fn gif(repeats: Option<u16>, images: &[Shown]) -> Vec<u8> {
+pub fn gif(repeats: Option<u16>, images: &[Shown]) -> Vec<u8> {
     let mut file = b"GIF89a\x04\0\x02\0\x81\0\0".to_vec();
     file.extend([255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0]);
     if let Some(repeats) = repeats {
@@ -127,4 +127,33 @@ fn a_gif_cut_off_is_broken() {
             "{length}: {found:?}"
         );
     }
+}
+
+#[test]
+fn webp() {
+    // Red; green in its left half and nothing in its right; blue of which half is seen. Shown for
+    // 50, 5 and 200 milliseconds, three times.
+    let file = include_bytes!("files/moving.webp");
+    let facts = probe(file, &LIMITS).unwrap();
+    assert_eq!((facts.frames, facts.alpha), (Frames::Many, true));
+    let Decoded::Moving { frames, loops } = decoded(file).unwrap() else {
+        panic!("it is still");
+    };
+    assert_eq!(loops, 3);
+    let delays: Vec<u32> = frames.iter().map(|frame| frame.delay).collect();
+    assert_eq!(delays, [50, 100, 200]);
+    let (red, green, blue) = ([255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 255, 128]);
+    let seen = [(red, red), (green, [0; 4]), (blue, blue)];
+    for (frame, (left, right)) in frames.iter().zip(seen) {
+        near(pixel(&frame.picture, 3, 1), &left, 1);
+        near(pixel(&frame.picture, 12, 1), &right, 1);
+    }
+    let limits = Limits {
+        pixels: 16 * 8 * 3 - 1,
+        ..LIMITS
+    };
+    let found = decode(file, &facts, None, &limits, soon());
+    assert_eq!(found, Err(Fault::TooManyPixels));
+    let found = decoded(&file[..file.len() - 8]);
+    assert!(matches!(found, Err(Fault::Broken(_))), "{found:?}");
 }

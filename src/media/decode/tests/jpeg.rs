@@ -130,16 +130,7 @@ fn truncated_or_damaged_is_broken() {
 #[test]
 fn scans_without_end() {
     let picture = pattern(64, 64);
-    let mut compressor = turbojpeg::Compressor::new().unwrap();
-    compressor.set_progressive(true).unwrap();
-    let image = turbojpeg::Image {
-        pixels: picture.pixels.as_slice(),
-        width: 64,
-        pitch: 64 * 3,
-        height: 64,
-        format: turbojpeg::PixelFormat::RGB,
-    };
-    let file = compressor.compress_to_vec(image).unwrap();
+    let file = make::progressive(&picture);
     let found = still(&file);
     assert!(difference(&found, &picture) < 80);
     let facts = probe(&file, &LIMITS).unwrap();

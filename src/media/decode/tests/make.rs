@@ -29,6 +29,20 @@ pub fn jpeg(picture: &Picture) -> Vec<u8> {
     compressor.compress_to_vec(image).unwrap()
 }
 
+/// A progressive JPEG.
+pub fn progressive(picture: &Picture) -> Vec<u8> {
+    let mut compressor = turbojpeg::Compressor::new().unwrap();
+    compressor.set_progressive(true).unwrap();
+    let image = turbojpeg::Image {
+        pixels: picture.pixels.as_slice(),
+        width: picture.width as usize,
+        pitch: picture.width as usize * 3,
+        height: picture.height as usize,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    compressor.compress_to_vec(image).unwrap()
+}
+
 /// The JPEG with segments behind its first marker.
 pub fn with_segments(jpeg: &[u8], segments: &[(u8, &[u8])]) -> Vec<u8> {
     let mut file = jpeg[..2].to_vec();
@@ -193,23 +207,6 @@ pub fn webp(picture: &Picture) -> Vec<u8> {
     let written = encoder.write_image(&picture.pixels, width, height, colours(picture));
     written.unwrap();
     file
-}
-
-/// A lossy WebP.
-pub fn lossy_webp(picture: &Picture, quality: f32) -> Vec<u8> {
-    let recipe = crate::media::Recipe {
-        width: None,
-        height: None,
-        fit: crate::media::Fit::Inside,
-        blur: 0,
-        quality: quality as u8,
-        format: crate::media::Format::WebP,
-        background: [0; 3],
-        always: false,
-    };
-    let later = std::time::Instant::now() + std::time::Duration::from_secs(600);
-    let picture = crate::media::Decoded::Still(picture.clone());
-    crate::media::encode(&picture, &recipe, crate::media::Deadline(later)).unwrap()
 }
 
 /// The bitstream of a simple WebP as an extended one, with chunks before and after it.

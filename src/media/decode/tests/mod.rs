@@ -1,6 +1,9 @@
 mod animation;
+mod avif;
 mod jpeg;
 mod make;
+mod mutants;
+mod plain;
 mod still;
 
 use super::decode;
@@ -73,5 +76,20 @@ fn pattern(width: u32, height: u32) -> Picture {
         height,
         layout: Layout::Rgb,
         pixels,
+    }
+}
+
+/// The pattern with alpha that falls to the right.
+fn translucent(width: u32, height: u32) -> Picture {
+    let opaque = pattern(width, height);
+    let mut pixels = Vec::new();
+    for (number, colour) in (0u32..).zip(opaque.pixels.chunks(3)) {
+        pixels.extend_from_slice(colour);
+        pixels.push(255 - (number % width) as u8 * 5);
+    }
+    Picture {
+        layout: Layout::Rgba,
+        pixels,
+        ..opaque
     }
 }

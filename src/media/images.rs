@@ -1,0 +1,374 @@
+//! A route's pictures: what a request wants of one is found, or made.
+
+use super::original::{Original, Source};
+use super::process::Media;
+use super::settings::ImagesPolicy;
+use super::sizes::Sizes;
+use super::store::{Kept, Store, Variant};
+use super::wish::Wish;
+use super::workshop::{Outcome, Urgency};
+use super::{Fault, Format, Made, Recipe, VariantKey, html, make};
+use base64::Engine;
+use http::HeaderMap;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::task::spawn_blocking;
+
+/// What a route does with pictures.
+#[derive(Debug)]
+pub struct Images {
+    /// What the operator said.
+    pub terms: ImagesPolicy,
+    /// Where variants are kept and made.
+    pub media: Arc<Media>,
+    /// Sizes, for pages.
+    pub sizes: Arc<Sizes>,
+    widths: Arc<[u32]>,
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub enum Served {
+    /// A variant. `settled`: no better one is on its way.
+    Variant {
+        /// The variant.
+        variant: Arc<Variant>,
+        /// Whether it is what such a request will get from now on.
+        settled: bool,
+    },
+    /// The original as it is.
+    Original {
+        /// Whether it is what such a request will get from now on.
+        settled: bool,
+    },
+    /// There is no sound picture, and the route is strict.
+    Refused(Fault),
+    /// A picture as a `data:` URI (RFC 2397).
+    Text(String),
+}
+
+const AS_IT_IS: Served = Served::Original { settled: true };
+const FOR_NOW: Served = Served::Original { settled: false };
+
+impl Images {
+    /// Pictures on these terms.
+    pub fn new(terms: ImagesPolicy, media: &Arc<Media>) -> Self {
+        Images {
+            widths: terms.policy.widths.as_slice().into(),
+            terms,
+            media: media.clone(),
+            sizes: Arc::default(),
+        }
+    }
+
+    /// What a page may be told of a picture at an address of this route: the widths that there are, and
+    /// the size of what a browser gets, where the picture's own (pixels, upright) is known. `None`: the
+    /// address makes no sense.
+    pub fn told(
+        &self,
+        path: &[u8],
+        query: Option<&[u8]>,
+        own: Option<(u32, u32)>,
+    ) -> Option<html::Known> {
+        let wish = self
+            .terms
+            .policy
+            .wish(path, query, &HeaderMap::new())
+            .ok()?;
+        Some(html::Known {
+            widths: self.widths.clone(),
+            size: own.map(|own| wish.size(own)),
+        })
+    }
+
+    /// What this request gets of this original.
+    pub async fn serve(&self, original: Original, wish: &Wish) -> Served {
+        let source = match self.media.sources.get(original.id, &self.terms.limits) {
+            Some(source) => source,
+            None => match self.read(original.clone()).await {
+                Some(source) => source,
+                None => return FOR_NOW,
+            },
+        };
+        let facts = match &source.facts {
+            Ok(facts) => facts,
+            Err(fault) => return self.faulty(fault),
+        };
+        let recipes = wish.recipes(facts);
+        let orders: Vec<Order> = recipes
+            .iter()
+            .map(|recipe| Order {
+                key: VariantKey::of(&source.key, recipe),
+                recipe: *recipe,
+            })
+            .collect();
+        let served = match self.ready(&orders).await {
+            Looked::Best(variant) => self.hit(variant, true, &original),
+            Looked::Good(variant, better) => {
+                self.order_later(&original, &source, better);
+                self.hit(variant, false, &original)
+            }
+            Looked::Settled => AS_IT_IS,
+            Looked::Missing(order, better) => {
+                self.media.tallies.missed();
+                if let Some(better) = better {
+                    self.order_later(&original, &source, better);
+                }
+                self.made_now(&original, &source, order, better.is_none(), wish)
+                    .await
+            }
+        };
+        match served {
+            Served::Variant { variant, .. } if wish.placeholder => text(&variant).await,
+            served => served,
+        }
+    }
+
+    fn hit(&self, variant: Arc<Variant>, settled: bool, original: &Original) -> Served {
+        self.media.tallies.hit();
+        self.sent(variant, settled, original)
+    }
+
+    fn sent(&self, variant: Arc<Variant>, settled: bool, original: &Original) -> Served {
+        let tallies = &self.media.tallies;
+        tallies.saved(original.length, variant.body.len());
+        Served::Variant { variant, settled }
+    }
+
+    fn faulty(&self, fault: &Fault) -> Served {
+        match self.terms.strict && !matches!(fault, Fault::Unsupported(_)) {
+            true => Served::Refused(fault.clone()),
+            false => AS_IT_IS,
+        }
+    }
+
+    /// Reads an original for the first time. `None`: it cannot be read now.
+    async fn read(&self, original: Original) -> Option<Arc<Source>> {
+        let reader = self.media.readers.clone().acquire_owned().await.ok()?;
+        let (media, limits) = (self.media.clone(), self.terms.limits);
+        let reading = spawn_blocking(move || {
+            let _reader = reader;
+            // Whoever waited for the same one finds it read.
+            if let Some(source) = media.sources.get(original.id, &limits) {
+                return Some(source);
+            }
+            let source = media.sources.read(&original, &limits);
+            let source = source
+                .inspect_err(|error| tracing::debug!(%error, "an original cannot be read"))
+                .ok()?;
+            if let Err(fault) = &source.facts {
+                media.tallies.fault(fault);
+            }
+            Some(source)
+        });
+        reading.await.ok().flatten()
+    }
+
+    /// What there is of these, the best first.
+    async fn ready(&self, orders: &[Order]) -> Looked {
+        if let Some(store) = self.media.opened() {
+            let found = weigh(orders, |key| store.hot(key));
+            if matches!(found, Looked::Best(_) | Looked::Settled) {
+                return found;
+            }
+        }
+        let (media, wanted) = (self.media.clone(), orders.to_vec());
+        let look = move || {
+            let store = media.store();
+            weigh(&wanted, |key| store.find(key))
+        };
+        spawn_blocking(look).await.unwrap_or(Looked::Settled)
+    }
+
+    /// Has a variant made while the request waits; when that cannot be, something else is sent.
+    async fn made_now(
+        &self,
+        original: &Original,
+        source: &Arc<Source>,
+        order: Order,
+        settled: bool,
+        wish: &Wish,
+    ) -> Served {
+        let work = self.work(original, source, order.recipe);
+        let time = self.terms.limits.time;
+        let ticket = self
+            .media
+            .workshop
+            .order(order.key, Urgency::Now, time, work);
+        let Ok(ticket) = ticket else {
+            self.media.tallies.refused();
+            return self.instead(original, source, wish).await;
+        };
+        match tokio::time::timeout(self.terms.wait, ticket).await {
+            Ok(Ok(Kept::Variant(variant))) => self.sent(variant, settled, original),
+            Ok(Ok(Kept::OriginalIsBest)) => Served::Original { settled },
+            Ok(Err(fault)) => self.faulty(&fault),
+            Err(_) => {
+                self.media.tallies.late();
+                self.instead(original, source, wish).await
+            }
+        }
+    }
+
+    /// The next ready size, or the original.
+    async fn instead(&self, original: &Original, source: &Arc<Source>, wish: &Wish) -> Served {
+        let Ok(facts) = &source.facts else {
+            return FOR_NOW;
+        };
+        let others: Vec<VariantKey> = wish
+            .smaller(facts, &self.terms.policy)
+            .iter()
+            .map(|recipe| VariantKey::of(&source.key, recipe))
+            .collect();
+        let media = self.media.clone();
+        let look = move || {
+            let store = media.store();
+            others.iter().find_map(|key| match store.find(key)? {
+                Kept::Variant(variant) => Some(variant),
+                Kept::OriginalIsBest => None,
+            })
+        };
+        match spawn_blocking(look).await.ok().flatten() {
+            Some(variant) => self.sent(variant, false, original),
+            None => FOR_NOW,
+        }
+    }
+
+    fn order_later(&self, original: &Original, source: &Arc<Source>, order: Order) {
+        let work = self.work(original, source, order.recipe);
+        let time = self.terms.limits.time;
+        // One that is refused is ordered again with the next request.
+        drop(
+            self.media
+                .workshop
+                .order(order.key, Urgency::Later, time, work),
+        );
+    }
+
+    /// What a worker does: read, make, keep.
+    fn work(
+        &self,
+        original: &Original,
+        source: &Arc<Source>,
+        recipe: Recipe,
+    ) -> impl FnOnce(super::Deadline) -> Outcome + Send + 'static {
+        let (media, limits) = (self.media.clone(), self.terms.limits);
+        let (original, source) = (original.clone(), source.clone());
+        move |deadline| {
+            let key = VariantKey::of(&source.key, &recipe);
+            // Another process on the same folder may have made it meanwhile.
+            if let Some(kept) = media.store().find(&key) {
+                return Ok(kept);
+            }
+            let facts = source.facts.clone()?;
+            let bytes = (original.read)().map_err(|error| Fault::Broken(error.to_string()))?;
+            let began = Instant::now();
+            let made = make(&bytes, &facts, &recipe, &limits, deadline);
+            let store: &Arc<Store> = media.store();
+            match made {
+                Ok(Made::Variant {
+                    bytes,
+                    width,
+                    height,
+                }) => {
+                    media
+                        .tallies
+                        .made(recipe.format, began.elapsed(), bytes.len());
+                    Ok(store.put(&key, recipe.format, (width, height), bytes))
+                }
+                Ok(Made::NotSmaller) => {
+                    media.tallies.not_smaller();
+                    store.put_original_is_best(&key);
+                    Ok(Kept::OriginalIsBest)
+                }
+                // The picture is sound: it is this variant that cannot be.
+                Err(fault) if is_of_the_variant(&fault, &recipe) => {
+                    media.tallies.fault(&fault);
+                    store.put_original_is_best(&key);
+                    Ok(Kept::OriginalIsBest)
+                }
+                Err(fault) => {
+                    media.tallies.fault(&fault);
+                    let sources = &media.sources;
+                    sources.give_up(original.id, &limits, &source, fault.clone());
+                    Err(fault)
+                }
+            }
+        }
+    }
+}
+
+/// A variant that may be made.
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    key: VariantKey,
+    recipe: Recipe,
+}
+
+/// What there is of what is wanted.
+enum Looked {
+    /// The best that can be.
+    Best(Arc<Variant>),
+    /// Something; a better one can be made.
+    Good(Arc<Variant>, Order),
+    /// The original is as good as any variant.
+    Settled,
+    /// Nothing. What to make first, and what after it.
+    Missing(Order, Option<Order>),
+}
+
+/// Whether a request can wait for it to be made.
+fn is_quick(recipe: &Recipe) -> bool {
+    recipe.format != Format::Avif
+}
+
+/// Whether a fault says nothing about other variants of the same original.
+fn is_of_the_variant(fault: &Fault, recipe: &Recipe) -> bool {
+    match fault {
+        // A box may be larger than what it holds; a format may not take what it is given.
+        Fault::TooManyPixels | Fault::Unsupported(_) => true,
+        Fault::TooSlow | Fault::Encoder(_) => !is_quick(recipe),
+        Fault::Unknown | Fault::TooLarge | Fault::Broken(_) => false,
+    }
+}
+
+/// Looks through what is wanted, the best first.
+fn weigh(orders: &[Order], look: impl Fn(&VariantKey) -> Option<Kept>) -> Looked {
+    // What is better than anything found so far, and was not tried yet.
+    let mut missing: Vec<Order> = Vec::new();
+    for order in orders {
+        match look(&order.key) {
+            Some(Kept::Variant(variant)) => {
+                return match missing.first() {
+                    None => Looked::Best(variant),
+                    Some(better) => Looked::Good(variant, *better),
+                };
+            }
+            // The next format may be smaller.
+            Some(Kept::OriginalIsBest) => {}
+            None => missing.push(*order),
+        }
+    }
+    let Some(first) = missing.first() else {
+        return Looked::Settled;
+    };
+    match missing.iter().find(|order| is_quick(&order.recipe)) {
+        Some(quick) if quick.key != first.key => Looked::Missing(*quick, Some(*first)),
+        _ => Looked::Missing(*first, None),
+    }
+}
+
+/// A small picture as a `data:` URI.
+async fn text(variant: &Arc<Variant>) -> Served {
+    let variant = variant.clone();
+    let read = spawn_blocking(move || {
+        let bytes = variant.body.read()?;
+        let body = base64::engine::general_purpose::STANDARD.encode(bytes);
+        let kind = variant.format.content_type();
+        Ok::<_, std::io::Error>(format!("data:{kind};base64,{body}"))
+    });
+    match read.await {
+        Ok(Ok(text)) => Served::Text(text),
+        _ => FOR_NOW,
+    }
+}
