@@ -68,6 +68,7 @@
 //!        -> file: found; a picture: its variant                  (picture)
 //!           -> conditions, ranges, the best form                 (file)
 //!        -> server chosen -> ServerStream -> forwarded fields -> app   (forward)
+//!   <- a picture: gathered, a variant in its place               (picture_of_app)
 //!   <- answer's fields: app's, site's and route's set and default, presets, remove
 //!   <- a page: its images helped                                 (pages)
 //!   <- coding decided; the body encoded piece by piece           (encode)
@@ -125,6 +126,9 @@
 //!   reads no more of a request than that app takes ([`wire::Exchange`]).
 //! * Its body filter cannot wait, and is not called while the app is silent: `ClientStream`, which
 //!   pingora reads meanwhile, releases what an encoder holds back.
+//! * Nor can it give an answer another head once the body was seen: `ServerStream` gathers an app's
+//!   picture before pingora sees any of it, and gives the variant as what the app sent
+//!   ([`upstream::Rework`]); what is no picture passes as it comes.
 //! * It forwards `Expect` and waits for the app's 100, which many apps never send: answered here.
 //! * It sends chunks to HTTP/1.0 clients: taken out in `proxy::forward`.
 //! * It asks DNS while a request waits, and unwraps: it is given addresses only ([`upstream`]).

@@ -142,6 +142,12 @@ impl Images {
         }
     }
 
+    /// What a request gets of an original that is not read, for it is larger than the bound.
+    pub fn too_large(&self) -> Served {
+        self.media.tallies.fault(&Fault::TooLarge);
+        self.faulty(&Fault::TooLarge)
+    }
+
     /// Reads an original for the first time. `None`: it cannot be read now.
     async fn read(&self, original: Original) -> Option<Arc<Source>> {
         let reader = self.media.readers.clone().acquire_owned().await.ok()?;

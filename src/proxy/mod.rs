@@ -14,6 +14,7 @@ mod forward;
 mod numbers;
 mod pages;
 mod picture;
+mod picture_of_app;
 mod prompt;
 mod record;
 mod refuse;
