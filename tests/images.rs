@@ -122,6 +122,14 @@ fn settled(parvis: &Parvis, path: &str, accept: &str) -> Reply {
     })
 }
 
+/// The same, and it is a picture of this type. What there is already in another format may go first.
+fn finally(parvis: &Parvis, path: &str, accept: &str, kind: &str) -> Reply {
+    let reply = settled(parvis, path, accept);
+    let said = reply.all("content-type");
+    assert_eq!(said, [kind], "{path} for {accept:?}: {}", reply.head);
+    reply
+}
+
 fn is_brief(reply: &Reply) -> bool {
     reply.all("cache-control") == [BRIEF]
 }

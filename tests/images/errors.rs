@@ -66,6 +66,7 @@ fn a_parameter_that_makes_no_sense_is_400_and_says_what_would() {
     picture(&parvis, "/photo.jpg?w=150", CURL, "image/jpeg");
 }
 
+const KIND: &str = "image/svg+xml; charset=utf-8";
 const SVG: &str = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>";
 
 #[test]
@@ -74,7 +75,7 @@ fn svg_is_left_alone_in_a_sandbox() {
     folder.write("root/mark.svg", SVG);
     let parvis = serve(&folder, "");
     for path in ["/mark.svg", "/mark.svg?w=150&format=webp", "/mark.svg?w=x"] {
-        let reply = picture(&parvis, path, CHROMIUM, "image/svg+xml");
+        let reply = picture(&parvis, path, CHROMIUM, KIND);
         assert_eq!(reply.text(), SVG, "{path}");
         let policy = reply.all("content-security-policy");
         assert_eq!(policy, ["sandbox"], "{path}");
@@ -89,7 +90,7 @@ fn svg_is_left_alone_in_a_sandbox() {
     // Beside a policy of the operator's, not instead of it.
     let own = "headers = { set = { Content-Security-Policy = \"default-src 'self'\" } }";
     let parvis = serve_with(&folder, "", own, "");
-    let reply = picture(&parvis, "/mark.svg", CHROMIUM, "image/svg+xml");
+    let reply = picture(&parvis, "/mark.svg", CHROMIUM, KIND);
     let policies = reply.field("content-security-policy").unwrap();
     assert!(policies.contains("sandbox"), "{policies}");
 }

@@ -46,7 +46,9 @@ fn an_animation_becomes_one_in_webp() {
             let seen = look_at(reply.body);
             assert_eq!((&*seen.format, seen.size()), ("WEBP", (150, 100)), "{name}");
             assert_eq!(seen.delays, [100, 50, 200, 100, 30, 500], "{name}");
-            assert_eq!(seen.loops, truth.loops, "{name}");
+            // GIF counts how often it is shown again, WebP how often at all.
+            let again = u64::from(name == "film.gif");
+            assert_eq!(seen.loops, truth.loops.map(|loops| loops + again), "{name}");
             for (found, is) in shape(&seen).into_iter().zip(shape(&truth)) {
                 assert!(found.abs_diff(is * 150 / 240) < 3, "{name}: {found} {is}");
             }

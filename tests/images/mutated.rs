@@ -11,8 +11,8 @@ const FILES: usize = 2000;
 /// Every thread has a picture of 16 MB in its hands, in three forms; the rest is for the allocator.
 const MOST: u64 = 160 << 20;
 
-/// No picture has more pixels: 16 MB of them.
-const LIMITS: &str = "max_pixels = 4_000_000";
+/// No picture has more pixels: 4 MB of them.
+const LIMITS: &str = "max_pixels = 1_000_000";
 
 /// Sound pictures of every kind, small, so that thousands are soon made.
 const SOUND: &str = "soft = photo(40, 28)\n\
@@ -61,8 +61,8 @@ const BOMBS: &str = "def chunk(kind, data):\n\
     png('profile.png', 100, 100, zlib.compress(bytes(30100)), chunk(b'iCCP', b'p\\0\\0' + much))\n\
     png('text.png', 100, 100, zlib.compress(bytes(30100)), chunk(b'zTXt', b'Comment\\0\\0' + much))\n\
     png('many.png', 100, 100, zlib.compress(bytes(30100)), *[chunk(b'tEXt', b'a\\0' + bytes(60))] * 100000)\n\
-    png('thin.png', 4000000, 1, zeros(12 << 20))\n\
-    png('largest.png', 2000, 2000, zlib.compress(bytes(6001 * 2000)))\n\
+    png('thin.png', 1000000, 1, zeros(3 << 20))\n\
+    png('largest.png', 1000, 1000, zlib.compress(bytes(3001 * 1000)))\n\
     def patched(name, source, *changes):\n\
     \x20   data = bytearray(open(source, 'rb').read())\n\
     \x20   for at, new in changes: data[at:at + len(new)] = new\n\
@@ -71,7 +71,7 @@ const BOMBS: &str = "def chunk(kind, data):\n\
     huge = struct.pack('<HH', 30000, 30000)\n\
     patched('one-colour.gif', 'sound.gif', (6, huge))\n\
     patched('screen.gif', 'sound.gif', (6, struct.pack('<HH', 65535, 65535)))\n\
-    patched('within.gif', 'sound.gif', (6, struct.pack('<HH', 2000, 2000)))\n\
+    patched('within.gif', 'sound.gif', (6, struct.pack('<HH', 1000, 1000)))\n\
     # Very many pictures of one pixel on a large screen.\n\
     frame = b'\\x21\\xf9\\x04\\0\\1\\0\\0\\0' + b'\\x2c' + bytes(4) + struct.pack('<HH', 1, 1) + b'\\0\\2\\2\\x44\\1\\0'\n\
     head = b'GIF89a' + struct.pack('<HH', 1500, 1500) + b'\\x80\\0\\0' + bytes(6)\n\
@@ -79,10 +79,10 @@ const BOMBS: &str = "def chunk(kind, data):\n\
     soft.save('sound.jpg')\n\
     sof = open('sound.jpg', 'rb').read().index(b'\\xff\\xc0')\n\
     patched('wide.jpg', 'sound.jpg', (sof + 5, struct.pack('>HH', 65500, 65500)))\n\
-    patched('within.jpg', 'sound.jpg', (sof + 5, struct.pack('>HH', 2000, 2000)))\n\
+    patched('within.jpg', 'sound.jpg', (sof + 5, struct.pack('>HH', 1000, 1000)))\n\
     soft.save('sound.bmp')\n\
     patched('wide.bmp', 'sound.bmp', (18, struct.pack('<ii', 30000, 30000)))\n\
-    patched('deep.bmp', 'sound.bmp', (18, struct.pack('<ii', 2000, -2000)))\n\
+    patched('deep.bmp', 'sound.bmp', (18, struct.pack('<ii', 1000, -1000)))\n\
     patched('negative.bmp', 'sound.bmp', (18, struct.pack('<ii', -2147483648, -2147483648)))\n\
     soft.save('sound.webp', lossless=True)\n\
     patched('wide.webp', 'sound.webp', (21, b'\\xff\\xff\\xff\\x0f'))\n\
@@ -92,7 +92,7 @@ const BOMBS: &str = "def chunk(kind, data):\n\
     soft.save('sound.avif')\n\
     ispe = open('sound.avif', 'rb').read().index(b'ispe')\n\
     patched('wide.avif', 'sound.avif', (ispe + 8, struct.pack('>II', 30000, 30000)))\n\
-    patched('within.avif', 'sound.avif', (ispe + 8, struct.pack('>II', 2000, 2000)))\n\
+    patched('within.avif', 'sound.avif', (ispe + 8, struct.pack('>II', 1000, 1000)))\n\
     def tiff(name, width, height, strip, rows, compression=8, count=None):\n\
     \x20   tags = [(256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, compression), (262, 3, 1),\n\
     \x20           (273, 4, 8), (277, 3, 1), (278, 4, rows), (279, 4, len(strip) if count is None else count)]\n\
@@ -101,9 +101,9 @@ const BOMBS: &str = "def chunk(kind, data):\n\
     \x20   open(name, 'wb').write(b'II*\\0' + struct.pack('<I', 8 + len(strip)) + strip + directory)\n\
     tiff('one-colour.tiff', 30000, 30000, much, 30000)\n\
     tiff('longer.tiff', 100, 100, much, 100)\n\
-    tiff('rows.tiff', 2000, 2000, zlib.compress(bytes(4000000)), 0xffffffff)\n\
-    tiff('count.tiff', 2000, 2000, b'', 2000, count=0xffffffff)\n\
-    tiff('bits.tiff', 2000, 2000, b'\\x81\\0' * 40000, 2000, compression=32773)\n\
+    tiff('rows.tiff', 1000, 1000, zlib.compress(bytes(1000000)), 0xffffffff)\n\
+    tiff('count.tiff', 1000, 1000, b'', 1000, count=0xffffffff)\n\
+    tiff('bits.tiff', 1000, 1000, b'\\x81\\0' * 8000, 1000, compression=32773)\n\
     data = b'II*\\0' + struct.pack('<IH', 8, 0xffff) + struct.pack('<HHII', 256, 4, 0x7fffffff, 8) * 100\n\
     open('tags.tiff', 'wb').write(data)\n\
     open('loop.tiff', 'wb').write(b'II*\\0' + struct.pack('<IHI', 8, 0, 8))\n";

@@ -104,7 +104,7 @@ fn where_the_route_is_strict_it_is_422() {
         }
     }
     picture(&parvis, "/sound.jpg?w=150", CURL, "image/jpeg");
-    picture(&parvis, "/mark.svg", CURL, "image/svg+xml");
+    picture(&parvis, "/mark.svg", CURL, "image/svg+xml; charset=utf-8");
     lives(&mut parvis);
 }
 

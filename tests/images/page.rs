@@ -6,6 +6,7 @@ use crate::{CHROMIUM, painted, serve, settled};
 
 /// `quarters` by its parts, which lie where they belong whatever the format.
 const PAGE: &str = "<!doctype html><title>pictures</title><link rel=icon href='data:,'>\n\
+    <meta name=viewport content='width=device-width'>\n\
     <img id=set src='quarters.png?w=300' sizes='(max-width: 400px) 150px, 300px' alt=''\n\
     \x20 srcset='quarters.png?w=150 150w, quarters.png?w=300 300w, quarters.png?w=600 600w'>\n\
     <img id=webp src='turned.jpg?w=150&format=webp' alt=''>\n\
