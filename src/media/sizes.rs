@@ -61,10 +61,8 @@ impl Sizes {
         if known.as_ref().is_none_or(due) && self.looking.fetch_add(1, Ordering::Relaxed) < LOOKING
         {
             let looking = Looking(self.clone());
-            if let Some(known) = known {
-                // Others need not look too.
-                self.note(path, known.size, now);
-            }
+            // Others need not look too.
+            self.note(path, known.and_then(|known| known.size), now);
             let path: Box<[u8]> = path.into();
             tokio::task::spawn_blocking(move || {
                 let size = look();
