@@ -30,23 +30,25 @@
 //!
 //! The feature rooms, which do not know each other:
 //! [`route`] (host and path to route), [`upstream`] (servers, turns, health, names, connections to
-//! them, of HTTP/1 each for one request at a time, of HTTP/2 for many), [`headers`] (who the client is, request ids, presets, `Cache-Control`), [`answer`]
-//! (redirects and fixed answers), [`files`] (a path to a file, its conditions and ranges, what is
-//! kept in memory), [`compress`] (what is encoded, in which coding, and the encoders), [`tls`] (which
-//! certificate a client sees, who it is, with what it comes back; certificates from files and by
-//! ACME), [`visits`] (who is a guest, from where, what is kept and sent of it, and what is told),
-//! [`observe`] (metrics, the access log, parvis's own log).
+//! them, of HTTP/1 each for one request at a time, of HTTP/2 for many), [`headers`] (who the client
+//! is, request ids, presets, `Cache-Control`), [`answer`] (redirects and fixed answers), [`files`]
+//! (a path to a file, its conditions and ranges, what is kept in memory), [`media`] (a picture in
+//! the size and format that a visitor needs: what is wanted, how it is made and by whom, where it
+//! is kept; and pages told of it), [`compress`] (what is encoded, in which coding, and the
+//! encoders), [`tls`] (which certificate a client sees, who it is, with what it comes back;
+//! certificates from files and by ACME), [`visits`] (who is a guest, from where, what is kept and
+//! sent of it, and what is told), [`observe`] (metrics, the access log, parvis's own log).
 //!
 //! [`content`]: names of content codings, and the encoded forms of one body. `files` keeps them,
 //! `compress` makes them, and neither has to know the other.
 //!
 //! [`wire`]: protocols as bytes: heads of HTTP/1 judged, chunks followed, trailers carried, targets
 //! normalised, time-outs that cost nothing while they are not needed; frames of HTTP/2 counted, its
-//! streams spelled as HTTP/1, and whose turn it is among them; the PROXY protocol; connections counted. No sockets, no
-//! configuration.
+//! streams spelled as HTTP/1, and whose turn it is among them; the PROXY protocol; connections
+//! counted. No sockets, no configuration.
 //!
-//! `nice`: a thread's priority. What works beside requests, in `compress` and `visits`, lets them go
-//! first.
+//! `nice`: a thread's priority. What works beside requests, in `compress`, `media` and `visits`, lets
+//! them go first.
 //!
 //! [`config`]: the language of the configuration. TOML with places, secrets, units, patterns; the
 //! `table!` macro that makes one definition serve as parser, defaults and reference; mistakes shown
@@ -63,9 +65,12 @@
 //!   -> an authority's question about a name                      (challenge)
 //!   -> client address -> request id -> site -> its certificate? -> route   (admit)
 //!        -> redirect | fixed answer | error page                 (answered here)
-//!        -> file: found, conditions, ranges, the best form       (file)
+//!        -> file: found; a picture: its variant                  (picture)
+//!           -> conditions, ranges, the best form                 (file)
 //!        -> server chosen -> ServerStream -> forwarded fields -> app   (forward)
+//!   <- a picture: gathered, a variant in its place               (picture_of_app)
 //!   <- answer's fields: app's, site's and route's set and default, presets, remove
+//!   <- a page: its images helped                                 (pages)
 //!   <- coding decided; the body encoded piece by piece           (encode)
 //!   <- ClientStream -> client
 //!   -> counts, one line for the log, a page view                 (record)
@@ -85,6 +90,9 @@
 //! * `content` is a room of its own, for the reason given above.
 //! * Certificates of ACME are swapped where handshakes look for them; those from files are part of the
 //!   configuration: a changed file is a reload, all or nothing, told and counted like any other.
+//! * A variant of a picture that is not there is waited for within the request, not answered with a
+//!   redirect or a 202: pages need nothing but an address. What cannot be waited for (a full queue,
+//!   AVIF) is made for those who come later.
 //! * A page view is not sent to the worker by itself but in a buffer of its thread's, as a line of
 //!   the access log is: that costs a tenth of a send. And it is not the queue that is kept on disk
 //!   when a sink is away: a log on disk is what all sinks are fed from, always, so that there is
@@ -107,7 +115,7 @@
 //!   pool is a worker's own ([`upstream::pool`]), filled when pingora looks whether a connection is
 //!   still quiet.
 //! * It makes a proxy with connections of one's own only inside of a service: `proxy::engine` takes
-//!   it out. (The other uses of `unsafe`: `listen::open`, `nice`, `visits::geo::mapped`.)
+//!   it out. (The other uses of `unsafe`: `listen::open`, `nice`, `visits::geo::mapped`, libwebp's.)
 //! * It writes bodies only from memory: while a file is lent to [`wire::Exchange`], what pingora
 //!   writes stands for so many bytes of it, and `ClientStream` has the kernel send those.
 //! * Its HTTP/2 has no way to an upgrade, to trailers or to time-outs of ours: it is given HTTP/1
@@ -118,6 +126,9 @@
 //!   reads no more of a request than that app takes ([`wire::Exchange`]).
 //! * Its body filter cannot wait, and is not called while the app is silent: `ClientStream`, which
 //!   pingora reads meanwhile, releases what an encoder holds back.
+//! * Nor can it give an answer another head once the body was seen: `ServerStream` gathers an app's
+//!   picture before pingora sees any of it, and gives the variant as what the app sent
+//!   ([`upstream::Rework`]); what is no picture passes as it comes.
 //! * It forwards `Expect` and waits for the app's 100, which many apps never send: answered here.
 //! * It sends chunks to HTTP/1.0 clients: taken out in `proxy::forward`.
 //! * It asks DNS while a request waits, and unwraps: it is given addresses only ([`upstream`]).

@@ -34,7 +34,9 @@ table! {
     /// Sends pictures in the size and format that the visitor needs, over files or an app:
     /// `images = {}` is all that it takes. A page asks for `?w=640`, `?h=`, `?fit=inside`,
     /// `contain` or `cover`, `?q=`, `?dpr=`, `?format=`, `?blur=`, `?placeholder`, or for nothing: the
-    /// format is what the browser takes, in any case. Nothing is ever enlarged.
+    /// format is what the browser takes, in any case. Nothing is ever enlarged. An app is asked each
+    /// time, and sends the original, whole; what it sends that is no picture, is encoded (gzip), ends
+    /// with the connection or is a download (`Content-Disposition`) passes as it is.
     pub struct ImagesSettings {
         /// Widths and heights that there are, pixels: what is asked for is rounded up to the next of
         /// them, so that nobody can have thousands of variants made. With `sign` others can be had

@@ -1,6 +1,7 @@
 //! What is known of a request on its way.
 
 use super::connection::Connection;
+use super::picture_of_app::PictureOfApp;
 use super::record::millis;
 use crate::compress::Body;
 use crate::edge::{Edge, Route, Site};
@@ -61,6 +62,8 @@ pub struct Context {
     pub encoding: Option<Arc<Mutex<Body>>>,
     /// The app's page on its way through the help with its images.
     pub page: Option<Mutex<Rewriter>>,
+    /// What is wanted of the app's answer, should it be a picture.
+    pub picture: Option<Arc<PictureOfApp>>,
     /// Whether the app says that it knows the visitor.
     pub known: bool,
     /// Why the request was refused or failed, for the log.
@@ -100,6 +103,7 @@ impl Context {
             weak_tags: false,
             encoding: None,
             page: None,
+            picture: None,
             known: false,
             fault: None,
             retry_after: None,

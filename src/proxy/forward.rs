@@ -1,7 +1,7 @@
 //! A request goes to the app, and the app's answer comes back.
 
 use super::context::Context;
-use super::{encode, pages};
+use super::{encode, pages, picture_of_app};
 use crate::edge::Action;
 use crate::headers::{Forwarding, ShownCertificate};
 use crate::upstream::{NoServer, Speech, Terms, Upstream};
@@ -76,6 +76,7 @@ pub fn terms(session: &Session, ctx: &Context) -> Option<Terms> {
         idle: ctx.route()?.idle_timeout,
         bodiless: session.req_header().method == Method::HEAD,
         websocket: ctx.websocket,
+        rework: picture_of_app::rework(ctx),
     })
 }
 
@@ -90,6 +91,7 @@ pub async fn prepare(
 ) -> Result<()> {
     encode::ask(request, ctx)?;
     pages::ask(request, ctx);
+    picture_of_app::ask(request, ctx);
     let (Some(connection), Some(client), Some(route)) = (&ctx.connection, ctx.client, ctx.route())
     else {
         return Error::e_explain(ErrorType::InternalError, "a request without its connection");
@@ -254,6 +256,7 @@ pub fn dress(answer: &mut ResponseHeader, session: &mut Session, ctx: &mut Conte
         answer.append_header("Server-Timing", timing)?;
     }
     route.headers.apply(answer, ctx.tls())?;
+    picture_of_app::dress(answer, session.req_header(), ctx)?;
     pages::begin(answer, session, ctx)?;
     encode::begin(answer, session, ctx)
 }

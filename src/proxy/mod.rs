@@ -14,6 +14,7 @@ mod forward;
 mod numbers;
 mod pages;
 mod picture;
+mod picture_of_app;
 mod prompt;
 mod record;
 mod refuse;
@@ -25,6 +26,7 @@ mod status;
 
 pub use connection::{Connection, Facts, Secured};
 pub use engine::{Engine, engine};
+pub use picture::read as read_picture;
 pub use prompt::{Prompt, prompt};
 pub use refuse::refuse;
 pub use running::Running;

@@ -46,10 +46,25 @@ impl Dress {
             head.insert_header(CACHE_CONTROL, BRIEF)?;
         }
         if self.sandbox {
-            head.append_header(CONTENT_SECURITY_POLICY, SANDBOX)?;
+            sandbox(head)?;
         }
         Ok(())
     }
+}
+
+/// Whether this type is that of pictures with scripts.
+pub fn is_svg(kind: &[u8]) -> bool {
+    kind.get(..SVG.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(SVG))
+}
+
+/// Keeps a document's scripts from running in the site's name.
+///
+/// # Errors
+/// More fields than a header map holds.
+pub fn sandbox(head: &mut ResponseHeader) -> Result<()> {
+    head.append_header(CONTENT_SECURITY_POLICY, SANDBOX)?;
+    Ok(())
 }
 
 /// What becomes of a request for a file on a route with images.
@@ -72,7 +87,7 @@ pub async fn choose(
     ctx: &mut Context,
 ) -> Result<Picture> {
     let kind = entry.content_type.as_bytes();
-    if kind.get(..SVG.len()) == Some(SVG) {
+    if is_svg(kind) {
         let dress = Dress {
             sandbox: true,
             ..Dress::default()
@@ -85,7 +100,10 @@ pub async fn choose(
     let (path, query) = target::split_target(request.raw_path());
     let wish = match images.terms.policy.wish(path, query, &request.headers) {
         Ok(wish) => wish,
-        Err(refusal) => return refused(&refusal, ctx),
+        Err(refusal) => {
+            let answer = refused(&refusal, ctx)?;
+            return Ok(Picture::Answer(Box::new(answer)));
+        }
     };
     let mut dress = Dress {
         vary: vary(&wish),
@@ -115,12 +133,14 @@ pub async fn choose(
 }
 
 /// A 400 or 403 that says what is wrong with the address.
-fn refused(why: &Refusal, ctx: &mut Context) -> Result<Picture> {
+///
+/// # Errors
+/// An answer that cannot be built.
+pub fn refused(why: &Refusal, ctx: &mut Context) -> Result<Answer> {
     ctx.fault = Some("picture");
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     let text = Bytes::from(format!("{why}\n"));
-    let answer = Answer::new(why.status(), &kind, text, &envelope(ctx))?;
-    Ok(Picture::Answer(Box::new(answer)))
+    Answer::new(why.status(), &kind, text, &envelope(ctx))
 }
 
 fn vary(wish: &Wish) -> Option<HeaderValue> {
@@ -137,7 +157,11 @@ fn original(entry: &Arc<Entry>) -> Original {
     }
 }
 
-fn read(content: &Content) -> io::Result<Bytes> {
+/// A file's whole content. Blocks.
+///
+/// # Errors
+/// It cannot be read, or is not what it was when it was opened.
+pub fn read(content: &Content) -> io::Result<Bytes> {
     match content {
         Content::Memory(bytes) => Ok(bytes.clone()),
         Content::Disk(open) => {

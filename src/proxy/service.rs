@@ -5,7 +5,7 @@ use super::connection::Connection;
 use super::context::Context;
 use super::respond::Answer;
 use super::running::Running;
-use super::{challenge, encode, file, forward, numbers, pages, record, status};
+use super::{challenge, encode, file, forward, numbers, pages, picture_of_app, record, status};
 use crate::observe::Held;
 use crate::upstream::Lease;
 use crate::wire::Fault;
@@ -112,6 +112,10 @@ impl ProxyHttp for EdgeProxy {
                 Some(numbers::answer(session.req_header(), ctx, &self.running, path).await?)
             }
         };
+        let answer = match answer {
+            None => picture_of_app::begin(session.req_header(), ctx)?,
+            answer => answer,
+        };
         let Some(answer) = answer else {
             return Ok(false);
         };
@@ -196,7 +200,8 @@ impl ProxyHttp for EdgeProxy {
             forward::note_known(answer, ctx);
             return Ok(());
         }
-        ctx.answered.get_or_insert_with(Instant::now);
+        let came = picture_of_app::came(ctx).unwrap_or_else(Instant::now);
+        ctx.answered.get_or_insert(came);
         if answer.status == 101 {
             forward::switch(answer, ctx)?;
             ctx.upgraded = Some(Held::new(&self.running.metrics.upgraded_open));

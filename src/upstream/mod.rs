@@ -5,6 +5,7 @@
 
 mod balance;
 mod connect;
+mod gather;
 mod health;
 mod http2;
 mod lent;
@@ -17,6 +18,7 @@ mod socket;
 mod stream;
 
 pub use connect::{ServerConnector, Speech};
+pub use gather::{Rework, Work, fields};
 pub use load::InFlight;
 pub use server::{Health, Server};
 pub use stream::{Lease, Terms};

@@ -2,14 +2,16 @@
 //!
 //! pingora has one time-out per read; an operator wants one for the first byte, another between
 //! bytes, and a third for a WebSocket that says nothing. pingora drops trailers; here they are
-//! taken out of the chunks and handed to the client's side.
+//! taken out of the chunks and handed to the client's side. An answer that is to be made into another
+//! one is gathered here ([`super::gather`]): to pingora the other one is what the app sent.
 
+use super::gather::{Gather, Gathered, Rework, Reworking};
 use super::http2;
 use super::socket::Socket;
 use crate::wire::chunked::Scanner;
 use crate::wire::exchange::LAST_CHUNK;
 use crate::wire::{AppSide, Exchange, Fault, Outbox, Patience};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 use pingora::http::ResponseHeader;
 use pingora::protocols::UniqueIDType;
@@ -40,6 +42,8 @@ pub struct Terms {
     pub bodiless: bool,
     /// Whether the answer may be a 101.
     pub websocket: bool,
+    /// Who makes another answer of the app's.
+    pub rework: Option<Arc<dyn Rework>>,
 }
 
 /// The slip of a connection by which an exchange states its terms.
@@ -95,6 +99,18 @@ enum Phase {
     Raw,
 }
 
+/// What becomes of an answer before pingora sees it.
+#[derive(Debug, Default)]
+enum Gathering {
+    /// It passes.
+    #[default]
+    No,
+    /// It is gathered by way of this space.
+    Reading(Box<Gather>, Vec<u8>),
+    /// Another one is made of it.
+    Working(Reworking),
+}
+
 /// A connection to a server.
 #[derive(Debug)]
 pub struct ServerStream {
@@ -108,6 +124,11 @@ pub struct ServerStream {
     phase: Phase,
     /// Bytes of a chunked body that came with the head.
     held: BytesMut,
+    gathering: Gathering,
+    /// What is read before anything else of the server's.
+    first: Bytes,
+    /// And what came after that.
+    failed: Option<io::Error>,
     reading: Patience,
     writing: Patience,
     outbox: Outbox,
@@ -119,6 +140,10 @@ pub struct ServerStream {
 
 /// pingora flushes a request without a body twice: after its head, and at the end of its body.
 const WHOLE_REQUEST: u8 = 2;
+
+/// What is read at once of an answer that may be gathered, and of one that is.
+const HEAD_SPACE: usize = 8 * 1024;
+const BODY_SPACE: usize = 64 * 1024;
 
 /// Past this, an answer's head is left to pingora's own limit.
 const HEAD_LIMIT: usize = 256 * 1024;
@@ -142,6 +167,9 @@ impl ServerStream {
             terms: None,
             phase: Phase::Idle,
             held: BytesMut::new(),
+            gathering: Gathering::No,
+            first: Bytes::new(),
+            failed: None,
             reading: Patience::default(),
             writing: Patience::default(),
             outbox: Outbox::default(),
@@ -176,6 +204,9 @@ impl ServerStream {
         self.terms.is_some()
             && self.io.can_rest()
             && self.held.is_empty()
+            && matches!(self.gathering, Gathering::No)
+            && self.first.is_empty()
+            && self.failed.is_none()
             && self.outbox.is_empty()
             && !self.deaf
             && matches!(self.phase, Phase::Body | Phase::Idle)
@@ -206,6 +237,7 @@ impl ServerStream {
     /// Forgets the exchange, and notes on the lease that there was one.
     pub fn rest(&mut self) {
         self.terms = None;
+        self.gathering = Gathering::No;
         self.phase = Phase::Idle;
         self.reading.stop();
         self.writing.stop();
@@ -218,13 +250,27 @@ impl ServerStream {
             return;
         }
         if let Some(terms) = self.lease.take() {
+            self.gathering = match &terms.rework {
+                Some(rework) => {
+                    let gather = Box::new(Gather::new(rework.clone()));
+                    Gathering::Reading(gather, vec![0; HEAD_SPACE])
+                }
+                None => Gathering::No,
+            };
             self.terms = Some(terms);
             self.phase = Phase::Head { seen: Vec::new() };
             self.held.clear();
+            self.first.clear();
+            self.failed = None;
             self.flushes = 0;
         }
         let Some(terms) = &self.terms else { return };
-        if let Phase::Head { .. } = self.phase {
+        let begun = match &self.gathering {
+            Gathering::No => false,
+            Gathering::Reading(gather, _) => gather.has_head(),
+            Gathering::Working(_) => true,
+        };
+        if let (Phase::Head { .. }, false) = (&self.phase, begun) {
             self.reading.restart(Some(terms.first_byte));
         }
     }
@@ -233,6 +279,72 @@ impl ServerStream {
         ready!(self.reading.poll_over(cx));
         self.io.doubt();
         Poll::Ready(Err(Fault::AppTimeout.into_io()))
+    }
+
+    /// Gathers an answer that may be made into another one, and waits for that. Ready when there is
+    /// something to give on, or nothing to wait for. Whatever does not fit is given on as it came.
+    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Interim answers are given on before more is read.
+        while self.first.is_empty() && self.failed.is_none() {
+            match std::mem::take(&mut self.gathering) {
+                Gathering::No => break,
+                Gathering::Working(mut reworking) => match reworking.poll(cx) {
+                    Poll::Ready(bytes) => self.first = bytes,
+                    Poll::Pending => {
+                        self.gathering = Gathering::Working(reworking);
+                        return Poll::Pending;
+                    }
+                },
+                Gathering::Reading(mut gather, mut space) => {
+                    let mut buf = ReadBuf::new(&mut space);
+                    let read = match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+                        Poll::Pending => self.poll_unread(cx),
+                        ready => ready,
+                    };
+                    match read {
+                        Poll::Pending => {
+                            self.gathering = Gathering::Reading(gather, space);
+                            return Poll::Pending;
+                        }
+                        Poll::Ready(Err(error)) => {
+                            self.first = gather.give_up();
+                            self.failed = Some(error);
+                        }
+                        Poll::Ready(Ok(())) if buf.filled().is_empty() => {
+                            self.first = gather.give_up();
+                            // What comes next says the same again.
+                            break;
+                        }
+                        Poll::Ready(Ok(())) => {
+                            let gathered = gather.put(buf.filled());
+                            self.on_gathered(gather, space, gathered);
+                        }
+                    }
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn on_gathered(&mut self, mut gather: Box<Gather>, mut space: Vec<u8>, gathered: Gathered) {
+        let between = self.terms.as_ref().map(|terms| terms.between);
+        self.reading.restart(between);
+        match gathered {
+            Gathered::Not(came) => self.first = came,
+            Gathered::More => {
+                self.first = gather.take_interim();
+                if gather.has_head() {
+                    space.resize(BODY_SPACE, 0);
+                }
+                self.gathering = Gathering::Reading(gather, space);
+            }
+            Gathered::Whole { raw, head, body } => {
+                self.first = gather.take_interim();
+                // It is not the app that is waited for.
+                self.reading.stop();
+                self.gathering = Gathering::Working(gather.rework(raw, head, body));
+            }
+        }
     }
 
     /// Where writing never waits, whether the app takes what is written is seen here. As long as it
@@ -427,15 +539,24 @@ impl AsyncRead for ServerStream {
             return this.poll_unread(cx);
         }
         if this.held.is_empty() {
+            ready!(this.poll_gather(cx));
+        }
+        if !this.held.is_empty() {
+            let n = this.held.len().min(buf.remaining());
+            buf.put_slice(this.held.get(..n).unwrap_or_default());
+            this.held.advance(n);
+        } else if !this.first.is_empty() {
+            let n = this.first.len().min(buf.remaining());
+            buf.put_slice(this.first.get(..n).unwrap_or_default());
+            this.first.advance(n);
+        } else if let Some(error) = this.failed.take() {
+            return Poll::Ready(Err(error));
+        } else {
             match Pin::new(&mut this.io).poll_read(cx, buf) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return this.poll_unread(cx),
             }
-        } else {
-            let n = this.held.len().min(buf.remaining());
-            buf.put_slice(this.held.get(..n).unwrap_or_default());
-            this.held.advance(n);
         }
         match this.phase {
             Phase::Head { .. } => this.on_head(buf, before),
@@ -445,6 +566,10 @@ impl AsyncRead for ServerStream {
             _ => {}
         }
         let terms = this.terms.as_ref();
+        if matches!(this.gathering, Gathering::Working(_)) {
+            // An interim answer went first; the app is not waited for.
+            return Poll::Ready(Ok(()));
+        }
         this.reading.restart(match this.phase {
             // The pool has its own idle time-out, and so has an upgraded connection.
             Phase::Idle | Phase::Raw => None,

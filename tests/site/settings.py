@@ -55,6 +55,10 @@ STORAGES = {
     },
 }
 
+# What people upload; whoever stands in front of the site serves it.
+MEDIA_URL = "/media/"
+MEDIA_ROOT = SITE_DIR / "media"
+
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",

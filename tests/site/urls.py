@@ -16,6 +16,7 @@ urlpatterns = [
     path("stream/", views.stream),
     path("events/", views.events),
     path("upload/", views.upload),
+    path("photographs/", views.photographs),
     path("slow/", views.slow),
     path("status/<int:code>/", views.status),
     path("boom/", views.boom),

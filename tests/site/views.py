@@ -3,9 +3,10 @@ import hashlib
 import json
 
 from django.contrib.auth import authenticate, login, logout
+from django.core.files.storage import default_storage
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -129,6 +130,21 @@ def upload(request):
         name, chunks = None, body_chunks(request)
     size, sha256 = digest(chunks)
     return JsonResponse({"name": name, "size": size, "sha256": sha256})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def photographs(request):
+    """A form, and what was uploaded with it, below /media/ as it came."""
+    if request.method == "POST":
+        file = request.FILES.get("photograph")
+        if file is None:
+            return JsonResponse({"error": "no photograph in the form"}, status=400)
+        default_storage.save(f"photographs/{file.name}", file)
+        return redirect("/photographs/")
+    folder = "photographs"
+    names = default_storage.listdir(folder)[1] if default_storage.exists(folder) else []
+    urls = [default_storage.url(f"{folder}/{name}") for name in sorted(names)]
+    return render(request, "photographs.html", {"urls": urls})
 
 
 async def ticks(template, count, ms):

@@ -32,6 +32,8 @@ pub struct Browser {
     pub complaints: Vec<String>,
     /// The addresses that the page asked for.
     pub requests: Vec<String>,
+    /// The addresses of what came, with its media type.
+    pub responses: Vec<(String, String)>,
 }
 
 /// Chromium without a window, with a profile of its own in this folder; it asks nobody but the page.
@@ -99,11 +101,17 @@ impl Browser {
             session: None,
             complaints: Vec::new(),
             requests: Vec::new(),
+            responses: Vec::new(),
         }
     }
 
     /// Opens an address in a page of its own, with nothing remembered of the ones before.
     pub fn open(&mut self, url: &str, look: Look) {
+        self.open_on(url, look, 1.0);
+    }
+
+    /// The same on a screen with so many pixels for one of CSS.
+    pub fn open_on(&mut self, url: &str, look: Look, ratio: f64) {
         self.session = None;
         let context = self.call("Target.createBrowserContext", json!({}));
         let target = json!({
@@ -117,6 +125,7 @@ impl Browser {
         self.session = attached["sessionId"].as_str().map(String::from);
         self.complaints.clear();
         self.requests.clear();
+        self.responses.clear();
         for domain in ["Page", "Runtime", "Log", "Network"] {
             self.call(&format!("{domain}.enable"), json!({}));
         }
@@ -129,7 +138,7 @@ impl Browser {
         let mobile = look.width < 600;
         self.call(
             "Emulation.setDeviceMetricsOverride",
-            json!({ "width": look.width, "height": 900, "deviceScaleFactor": 1, "mobile": mobile }),
+            json!({ "width": look.width, "height": 900, "deviceScaleFactor": ratio, "mobile": mobile }),
         );
         let scheme = if look.dark { "dark" } else { "light" };
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
@@ -221,6 +230,10 @@ impl Browser {
             "Network.requestWillBeSent" => {
                 let url = told["request"]["url"].as_str().unwrap();
                 self.requests.push(url.to_string());
+            }
+            "Network.responseReceived" => {
+                let text = |name: &str| told["response"][name].as_str().unwrap_or("").to_string();
+                self.responses.push((text("url"), text("mimeType")));
             }
             "Log.entryAdded" if told["entry"]["level"] != "verbose" => {
                 self.complaints.push(told["entry"].to_string());

@@ -20,6 +20,7 @@ pub mod http2;
 pub mod mmdb;
 pub mod parvis;
 pub mod pebble;
+pub mod pictures;
 pub mod ports;
 pub mod programs;
 pub mod redis;

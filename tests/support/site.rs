@@ -64,6 +64,11 @@ impl Site {
     pub fn static_root(&self) -> PathBuf {
         self.folder.join("static")
     }
+
+    /// Where the site keeps what people upload.
+    pub fn media_root(&self) -> PathBuf {
+        self.folder.join("media")
+    }
 }
 
 impl Drop for Site {

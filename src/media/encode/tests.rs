@@ -227,13 +227,14 @@ fn the_smallest_pictures_are_written() {
 fn avif_is_written_with_its_size_and_alpha() {
     for layout in [Layout::Gray, Layout::Rgb, Layout::Rgba] {
         let bytes = written(&soft(90, 70, layout), Format::Avif, 85);
-        let read = avif_parse::read_avif(&mut bytes.as_slice()).unwrap();
-        let told = read.primary_item_metadata().unwrap();
-        assert_eq!(
-            (told.max_frame_width.get(), told.max_frame_height.get()),
-            (90, 70)
-        );
-        assert_eq!(read.alpha_item.is_some(), layout == Layout::Rgba);
+        let limits = crate::media::Limits {
+            bytes: 1 << 20,
+            pixels: 1 << 20,
+            time: std::time::Duration::from_secs(60),
+        };
+        let told = crate::media::probe(&bytes, &limits).unwrap();
+        assert_eq!((told.width, told.height), (90, 70));
+        assert_eq!(told.alpha, layout == Layout::Rgba);
     }
 }
 

@@ -318,3 +318,29 @@ fn signatures_are_what_others_make() {
 }
 
 const OPENSSL: &str = "OBaWPTxqwF90wrZo45VfZShuL4rUtGcCqTFG783IXzg";
+
+#[test]
+fn boxes_of_usual_shapes_keep_them() {
+    let size = |query: &str| {
+        let wish = policy().wish(b"/", Some(query.as_bytes()), &HeaderMap::new());
+        let wish = wish.unwrap();
+        (wish.width.unwrap(), wish.height.unwrap())
+    };
+    for (query, expected) in [
+        ("w=300&h=200&fit=cover", (300, 200)),
+        ("w=280&h=280&fit=cover", (300, 300)),
+        ("w=400&h=300&fit=contain", (600, 450)),
+        ("w=320&h=180&fit=cover", (320, 180)),
+        // Pages round.
+        ("w=300&h=169&fit=cover", (300, 169)),
+        ("w=200&h=300&fit=cover", (300, 450)),
+        ("w=150&h=100&dpr=2&fit=cover", (300, 200)),
+        // No usual one: both sides are rounded up.
+        ("w=300&h=220&fit=cover", (300, 300)),
+        ("w=640&h=11&fit=cover", (640, 150)),
+        // Within a box nothing is cut off: its shape does not matter.
+        ("w=300&h=200&fit=inside", (300, 300)),
+    ] {
+        assert_eq!(size(query), expected, "{query}");
+    }
+}

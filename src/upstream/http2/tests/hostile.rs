@@ -5,8 +5,11 @@ use super::*;
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
+/// A frame: its kind, its flags, its stream and what it holds.
+type Sent<'a> = (u8, u8, u32, &'a [u8]);
+
 /// What comes of a GET whose app sends these frames.
-async fn came_of(frames: &[(u8, u8, u32, &[u8])]) -> io::Result<String> {
+async fn came_of(frames: &[Sent<'_>]) -> io::Result<String> {
     let (link, mut app, _driver) = connected(&[]).await;
     let mut stream = stream(&link);
     stream.write(GET).unwrap();
@@ -100,7 +103,7 @@ fn a_head_that_is_too_large_is_an_error() {
         let mut fields = vec![(":status", "200")];
         fields.extend((0..20).map(|_| ("a", long.as_str())));
         let block = block(&fields);
-        let mut frames: Vec<(u8, u8, u32, &[u8])> = Vec::new();
+        let mut frames: Vec<Sent<'_>> = Vec::new();
         let pieces: Vec<&[u8]> = block.chunks(16_384).collect();
         for (i, piece) in pieces.iter().enumerate() {
             let kind = if i == 0 { HEADERS } else { 9 };
@@ -117,7 +120,7 @@ fn frames_out_of_place_are_errors() {
         let ok = block(&[(":status", "200")]);
         let trailers = block(&[("a", "b")]);
         let head = (HEADERS, END_HEADERS, 1, ok.as_slice());
-        let cases: [&[(u8, u8, u32, &[u8])]; 7] = [
+        let cases: [&[Sent<'_>]; 7] = [
             // Data before the head.
             &[(kind::DATA, END, 1, b"early")],
             // Trailers that do not end.
