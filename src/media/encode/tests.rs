@@ -256,6 +256,11 @@ fn what_a_format_does_not_hold_is_refused() {
     refused(&long, Format::WebP);
     refused(&longer, Format::Jpeg);
     refused(&longer, Format::Avif);
+    // Too much work for an encoder that cannot be stopped.
+    refused(
+        &picture(4000, 2200, Layout::Gray, |_, _| [7; 4]),
+        Format::Avif,
+    );
     for format in [Format::Gif, Format::Bmp, Format::Tiff] {
         refused(&soft(9, 9, Layout::Rgb), format);
     }

@@ -5,6 +5,12 @@
 
 use crate::media::{Fit, Recipe};
 
+/// How many pixels a side must be decoded to for each that it is brought to. A decoder's reduced
+/// scale is a hard filter, which a resize mends only if there is something left to resize: without
+/// this, photographs of 12 megapixels brought to 640 pixels lose 0.005 of their structural
+/// similarity.
+const DECODED: f64 = 1.6;
+
 /// How an original becomes a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
@@ -72,7 +78,7 @@ impl Plan {
         let part = self.area(self.upright);
         // The part that is seen needs as many pixels as it is brought to, the whole more of them.
         let needed = |whole: u32, part: f64, scaled: u32| {
-            let needed = f64::from(whole) * f64::from(scaled) / part;
+            let needed = DECODED * f64::from(whole) * f64::from(scaled) / part;
             ((needed - 1e-6).ceil() as u32).clamp(1, whole)
         };
         (
