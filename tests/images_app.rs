@@ -63,6 +63,6 @@ fn size(bytes: &[u8]) -> (u32, u32) {
     (picture.width(), picture.height())
 }
 
-fn kind(reply: &Reply) -> String {
+fn content_type(reply: &Reply) -> String {
     reply.field("content-type").unwrap_or_default()
 }

@@ -281,13 +281,13 @@ impl Rework for PictureOfApp {
     fn has_room(&self, bytes: u64) -> bool {
         let has = self.room.take(bytes);
         if !has {
-            self.set_fate(Fate::Busy);
+            self.passes(Fate::Busy);
         }
         has
     }
 
     fn is_too_long(&self) {
-        self.set_fate(Fate::TooLarge);
+        self.passes(Fate::TooLarge);
     }
 
     fn rework(self: Arc<Self>, head: Vec<u8>, body: Bytes) -> Work {
@@ -306,6 +306,12 @@ impl PictureOfApp {
 
     fn set_fate(&self, fate: Fate) {
         *self.fate.lock().unwrap_or_else(PoisonError::into_inner) = fate;
+    }
+
+    /// The answer goes on as it comes, and takes no room.
+    fn passes(&self, fate: Fate) {
+        self.set_fate(fate);
+        drop(self.room.slot().take());
     }
 
     /// Another answer, or nothing: the app's.

@@ -1,13 +1,13 @@
 //! Fields of converted answers, and conditions.
 
-use crate::{QUICK, WEBP, edge, kind};
+use crate::{QUICK, WEBP, content_type, edge};
 
 #[test]
 fn the_apps_fields_stay_but_for_those_of_its_bytes() {
     let edge = edge(QUICK);
     let private = format!("{WEBP}X-Fields: Cache-Control: private\r\n");
     let reply = edge.get("/a.png", &private);
-    assert_eq!(kind(&reply), "image/webp");
+    assert_eq!(content_type(&reply), "image/webp");
     for (name, value) in [
         ("x-app", "here"),
         ("set-cookie", "a=b"),
@@ -86,7 +86,10 @@ fn parts_of_pictures_are_not_sent_and_those_of_others_are_the_apps() {
     let edge = edge(QUICK);
     let part = format!("{WEBP}Range: bytes=0-3\r\nIf-Range: \"app\"\r\n");
     let reply = edge.get("/a.png", &part);
-    assert_eq!((reply.status, kind(&reply)), (200, "image/webp".into()));
+    assert_eq!(
+        (reply.status, content_type(&reply)),
+        (200, "image/webp".into())
+    );
     assert_eq!(edge.app.backend.last().field("range"), None);
     let reply = edge.get("/video", "Range: bytes=0-3\r\n");
     assert_eq!((reply.status, reply.text()), (206, "part".into()));
@@ -102,7 +105,7 @@ fn what_is_not_settled_is_kept_briefly_whatever_the_operator_says() {
         edge("images = {}\ncache_control = { value = \"public, max-age=9000\", override = true }");
     let avif = "Accept: image/avif,image/webp\r\n";
     let reply = edge.get("/a.png?w=150", avif);
-    assert_eq!(kind(&reply), "image/webp", "it is the quicker one");
+    assert_eq!(content_type(&reply), "image/webp", "it is the quicker one");
     // The cookie of the app's answer is for one client.
     assert_eq!(
         reply.field("cache-control").as_deref(),

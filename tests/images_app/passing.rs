@@ -1,6 +1,6 @@
 //! What is not converted passes as it came.
 
-use crate::{WEBP, edge, kind};
+use crate::{WEBP, content_type, edge};
 
 const SMALL: &str = "images = { formats = [\"webp\"], max_size = \"200KB\" }";
 
@@ -11,7 +11,7 @@ fn what_is_no_picture_for_us_passes() {
         let reply = edge.get(path, &format!("{WEBP}{fields}"));
         assert_eq!(reply.status, status, "{path}");
         assert!(reply.body == body, "{path}: {} bytes", reply.body.len());
-        assert_ne!(kind(&reply), "image/webp", "{path}");
+        assert_ne!(content_type(&reply), "image/webp", "{path}");
         reply
     };
     passes("/missing.png", "", 404, b"nothing here");
@@ -52,7 +52,10 @@ fn other_methods_pass() {
         .parvis
         .client()
         .request("POST", "/a.png?w=0", WEBP, b"x");
-    assert_eq!((reply.status, kind(&reply)), (200, "image/png".into()));
+    assert_eq!(
+        (reply.status, content_type(&reply)),
+        (200, "image/png".into())
+    );
     assert_eq!(reply.field("vary"), None);
 }
 
@@ -66,7 +69,7 @@ fn a_strict_route_refuses_what_cannot_be_converted() {
         assert_eq!(reply.field("etag"), None);
     }
     assert_eq!(edge.get("/missing.png", WEBP).status, 404);
-    assert_eq!(kind(&edge.get("/a.png", WEBP)), "image/webp");
+    assert_eq!(content_type(&edge.get("/a.png", WEBP)), "image/webp");
 }
 
 #[test]
