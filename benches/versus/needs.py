@@ -21,7 +21,7 @@ HTTP2_PACKAGES = {"h2load": "nghttp2-client", "curl": "curl"}
 # By the content coding that the check decodes with them. Python has no decoder for these.
 DECODER_PACKAGES = {"br": {"brotli": "brotli"}, "zstd": {"zstd": "zstd"}}
 # Only to build: pingora brings C libraries.
-BUILD_PACKAGES = {"cargo": "cargo", "c++": "g++", "cmake": "cmake", "make": "make"}
+BUILD_PACKAGES = {"cargo": "cargo", "c++": "g++", "cmake": "cmake", "make": "make", "nasm": "nasm"}
 
 
 @dataclass
