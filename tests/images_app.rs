@@ -21,7 +21,7 @@ use support::{Parvis, Reply};
 const WEBP: &str = "Accept: image/webp,*/*\r\n";
 
 /// Only what is quick to make: what is answered first is what is answered from then on.
-const QUICK: &str = "images = { formats = [\"webp\"] }";
+const QUICK: &str = "images = { formats = [\"webp\"], client_hints = false }";
 
 /// parvis before the app, one worker, with these lines in the route.
 struct Edge {

@@ -207,8 +207,11 @@ pub fn dress(
         _ => {}
     }
     if reworked {
-        // It is as small as it gets, and its tag is its own.
+        // It is as small as it gets.
         ctx.plain = true;
+    }
+    if !matches!(fate, Fate::Passed) {
+        // Whichever tag it has, it is the right one.
         ctx.weak_tags = false;
     }
     if let Some(vary) = picture.wish.as_ref().ok().and_then(Wish::vary) {

@@ -45,21 +45,25 @@ fn a_variant_is_made_once_however_its_original_comes() {
 fn the_connection_to_the_app_is_kept() {
     let edge = edge(QUICK);
     let mut client = edge.parvis.client();
-    for path in [
+    let paths = [
         "/a.png",
         "/chunked.png",
         "/broken.png",
         "/missing.png",
         "/coded.png",
         "/a.png?w=150",
-        "/photo?w=0",
+        "/large.png",
         "/chunked.png",
         "/search",
-    ] {
+    ];
+    for path in paths {
         client.request("GET", path, WEBP, b"");
     }
+    // Refused when the app's answer shows that it is a picture.
+    assert_eq!(client.get("/photo?w=0").status, 400);
+    assert_eq!(client.get("/search").text(), "found");
     assert_eq!(edge.app.backend.connections(), 1);
-    assert_eq!(edge.app.backend.requests().len(), 9);
+    assert_eq!(edge.app.backend.requests().len(), paths.len() + 2);
 }
 
 #[test]

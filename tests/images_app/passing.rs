@@ -2,7 +2,7 @@
 
 use crate::{WEBP, content_type, edge};
 
-const SMALL: &str = "images = { formats = [\"webp\"], max_size = \"200KB\" }";
+const SMALL: &str = "images = { formats = [\"webp\"], max_size = \"250KB\" }";
 
 #[test]
 fn what_is_no_picture_for_us_passes() {
@@ -27,7 +27,7 @@ fn what_is_no_picture_for_us_passes() {
     );
     assert_eq!(large.trailers, [("X-Sum".to_string(), "7".to_string())]);
     let picture = &edge.app.picture;
-    assert!(picture.len() < 200_000, "{}", picture.len());
+    assert!(picture.len() < 250_000, "{}", picture.len());
     passes("/until-the-end.png", "", 200, picture);
     passes(
         "/a.png",
@@ -61,7 +61,7 @@ fn other_methods_pass() {
 
 #[test]
 fn a_strict_route_refuses_what_cannot_be_converted() {
-    let edge = edge("images = { formats = [\"webp\"], max_size = \"200KB\", strict = true }");
+    let edge = edge("images = { formats = [\"webp\"], max_size = \"250KB\", strict = true }");
     for path in ["/broken.png", "/large.png", "/large-chunked.png"] {
         let reply = edge.get(path, "Accept: application/json\r\n");
         assert_eq!(reply.status, 422, "{path}");
