@@ -21,13 +21,18 @@ pub struct ImagesStatus {
     pub waiting: u64,
     /// Others that will be made.
     pub later: u64,
-    /// Bytes saved since the process began.
+    /// Requests answered with a variant that was there, since the process began.
+    pub hits: u64,
+    /// Requests for which none was there.
+    pub misses: u64,
+    /// Bytes saved, likewise.
     pub saved_bytes: u64,
 }
 
 /// How things stand, for `/status`.
 pub fn status(media: &Media) -> ImagesStatus {
     let (queue, kept) = (media.queue(), media.statistics());
+    let counts = media.tallies.figures();
     ImagesStatus {
         folder: media.folder().display().to_string(),
         stored: kept.variants,
@@ -36,7 +41,9 @@ pub fn status(media: &Media) -> ImagesStatus {
         working: queue.working as u64,
         waiting: queue.waiting as u64,
         later: queue.later as u64,
-        saved_bytes: media.tallies.figures().saved,
+        hits: counts.hits,
+        misses: counts.misses,
+        saved_bytes: counts.saved,
     }
 }
 

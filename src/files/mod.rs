@@ -25,7 +25,7 @@ use http::header::HeaderValue;
 use immutable::Immutable;
 use settings::{FilesSettings, FollowLinks};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -191,6 +191,16 @@ impl Files {
     /// The directory, for people.
     pub fn root(&self) -> std::path::Display<'_> {
         self.root.display()
+    }
+
+    /// The directory.
+    pub fn folder(&self) -> &Path {
+        &self.root
+    }
+
+    /// The type that a file of this name is sent as.
+    pub fn content_type(&self, name: &[u8]) -> HeaderValue {
+        self.types.of(name)
     }
 
     /// What there is for `path`, looked up on disk now. Blocks.

@@ -4,14 +4,14 @@ use super::original::{Original, Source};
 use super::process::Media;
 use super::settings::ImagesPolicy;
 use super::sizes::Sizes;
-use super::store::{Kept, Store, Variant};
+use super::store::{Kept, Variant};
 use super::wish::Wish;
-use super::workshop::{Outcome, Urgency};
-use super::{Fault, Format, Made, Recipe, VariantKey, html, make};
+use super::work::{Work, is_quick};
+use super::workshop::Urgency;
+use super::{Fault, Recipe, VariantKey, html};
 use base64::Engine;
 use http::HeaderMap;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::task::spawn_blocking;
 
 /// What a route does with pictures.
@@ -200,7 +200,7 @@ impl Images {
         let ticket = self
             .media
             .workshop
-            .order(order.key, Urgency::Now, time, work);
+            .order(order.key, Urgency::Now, time, move |by| work.run(by));
         let Ok(ticket) = ticket else {
             self.media.tallies.refused();
             return self.instead(original, source, wish).await;
@@ -247,59 +247,18 @@ impl Images {
         drop(
             self.media
                 .workshop
-                .order(order.key, Urgency::Later, time, work),
+                .order(order.key, Urgency::Later, time, move |by| work.run(by)),
         );
     }
 
-    /// What a worker does: read, make, keep.
-    fn work(
-        &self,
-        original: &Original,
-        source: &Arc<Source>,
-        recipe: Recipe,
-    ) -> impl FnOnce(super::Deadline) -> Outcome + Send + 'static {
-        let (media, limits) = (self.media.clone(), self.terms.limits);
-        let (original, source) = (original.clone(), source.clone());
-        move |deadline| {
-            let key = VariantKey::of(&source.key, &recipe);
-            // Another process on the same folder may have made it meanwhile.
-            if let Some(kept) = media.store().find(&key) {
-                return Ok(kept);
-            }
-            let facts = source.facts.clone()?;
-            let bytes = (original.read)().map_err(|error| Fault::Broken(error.to_string()))?;
-            let began = Instant::now();
-            let made = make(&bytes, &facts, &recipe, &limits, deadline);
-            let store: &Arc<Store> = media.store();
-            match made {
-                Ok(Made::Variant {
-                    bytes,
-                    width,
-                    height,
-                }) => {
-                    media
-                        .tallies
-                        .made(recipe.format, began.elapsed(), bytes.len());
-                    Ok(store.put(&key, recipe.format, (width, height), bytes))
-                }
-                Ok(Made::NotSmaller) => {
-                    media.tallies.not_smaller();
-                    store.put_original_is_best(&key);
-                    Ok(Kept::OriginalIsBest)
-                }
-                // The picture is sound: it is this variant that cannot be.
-                Err(fault) if is_of_the_variant(&fault, &recipe) => {
-                    media.tallies.fault(&fault);
-                    store.put_original_is_best(&key);
-                    Ok(Kept::OriginalIsBest)
-                }
-                Err(fault) => {
-                    media.tallies.fault(&fault);
-                    let sources = &media.sources;
-                    sources.give_up(original.id, &limits, &source, fault.clone());
-                    Err(fault)
-                }
-            }
+    /// What a thread of the workshop does.
+    pub(super) fn work(&self, original: &Original, source: &Arc<Source>, recipe: Recipe) -> Work {
+        Work {
+            media: self.media.clone(),
+            limits: self.terms.limits,
+            original: original.clone(),
+            source: source.clone(),
+            recipe,
         }
     }
 }
@@ -321,21 +280,6 @@ enum Looked {
     Settled,
     /// Nothing. What to make first, and what after it.
     Missing(Order, Option<Order>),
-}
-
-/// Whether a request can wait for it to be made.
-fn is_quick(recipe: &Recipe) -> bool {
-    recipe.format != Format::Avif
-}
-
-/// Whether a fault says nothing about other variants of the same original.
-fn is_of_the_variant(fault: &Fault, recipe: &Recipe) -> bool {
-    match fault {
-        // A box may be larger than what it holds; a format may not take what it is given.
-        Fault::TooManyPixels | Fault::Unsupported(_) => true,
-        Fault::TooSlow | Fault::Encoder(_) => !is_quick(recipe),
-        Fault::Unknown | Fault::TooLarge | Fault::Broken(_) => false,
-    }
 }
 
 /// Looks through what is wanted, the best first.

@@ -7,6 +7,7 @@
 //! `make`: decode, reshape, encode. [`store`]: variants on disk and in memory. [`workshop`]: the
 //! threads that make them. [`Images`] puts these together for a route.
 
+mod ahead;
 mod decode;
 mod encode;
 mod facts;
@@ -25,8 +26,10 @@ mod sizes;
 mod store;
 mod tallies;
 pub mod wish;
+mod work;
 mod workshop;
 
+pub use ahead::{Ahead, Gate, Size};
 pub use decode::decode;
 pub use encode::encode;
 pub use facts::{Facts, Frames, Orientation, probe, probe_head};

@@ -68,6 +68,37 @@ impl Media {
         })
     }
 
+    /// The same for who needs the folder: nothing is opened when it cannot be had. Blocks.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub fn open_folder(&self) -> std::io::Result<()> {
+        if self.store.get().is_none() {
+            let bounds = Bounds {
+                disk: self.terms.disk,
+                memory: self.terms.memory,
+            };
+            // Who was faster has opened the same.
+            let _ = self.store.set(Store::open(&self.terms.storage, bounds)?);
+        }
+        Ok(())
+    }
+
+    /// What variants may take of the disk, bytes; 0: none is kept there.
+    pub fn room(&self) -> u64 {
+        self.terms.disk
+    }
+
+    /// Threads that make variants.
+    pub fn threads(&self) -> usize {
+        self.terms.workers
+    }
+
+    /// So many threads from now on, where nobody but them has work to do.
+    pub fn set_threads(&self, threads: usize) {
+        self.workshop.resize(threads, threads);
+    }
+
     /// The same, when it was opened before.
     pub fn opened(&self) -> Option<&Arc<Store>> {
         self.store.get()

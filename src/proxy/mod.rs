@@ -26,6 +26,7 @@ mod status;
 
 pub use connection::{Connection, Facts, Secured};
 pub use engine::{Engine, engine};
+pub use picture::read as read_picture;
 pub use prompt::{Prompt, prompt};
 pub use refuse::refuse;
 pub use running::Running;

@@ -157,7 +157,11 @@ fn original(entry: &Arc<Entry>) -> Original {
     }
 }
 
-fn read(content: &Content) -> io::Result<Bytes> {
+/// A file's whole content. Blocks.
+///
+/// # Errors
+/// It cannot be read, or is not what it was when it was opened.
+pub fn read(content: &Content) -> io::Result<Bytes> {
     match content {
         Content::Memory(bytes) => Ok(bytes.clone()),
         Content::Disk(open) => {

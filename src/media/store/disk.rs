@@ -109,9 +109,16 @@ impl Disk {
     /// # Errors
     /// It cannot be made.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        let root = folder.join(EDITION);
-        make_folder(&root)?;
-        Ok(Disk { root })
+        let disk = Disk::at(folder);
+        make_folder(&disk.root)?;
+        Ok(disk)
+    }
+
+    /// A folder that may be there or not.
+    pub fn at(folder: &Path) -> Self {
+        Disk {
+            root: folder.join(EDITION),
+        }
     }
 
     fn folder(&self, key: &VariantKey) -> PathBuf {

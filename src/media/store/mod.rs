@@ -23,7 +23,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+use totals::Totals;
 use variant::Uses;
 
 /// Trouble with the disk is told so often, seconds.
@@ -61,6 +62,30 @@ pub struct Statistics {
     pub failed_writes: u64,
     /// Files that were not as they had been written, and were removed.
     pub damaged: u64,
+}
+
+impl Statistics {
+    /// What these totals say; all else is 0.
+    fn of(totals: &Totals) -> Self {
+        let (mut variants, mut originals_best, mut formats) = (0_u64, 0, Vec::new());
+        for (kind, files, bytes) in totals.kinds() {
+            match kind {
+                Kind::Marker => originals_best = files,
+                Kind::Picture(_) if files == 0 => {}
+                Kind::Picture(format) => {
+                    variants = variants.saturating_add(files);
+                    formats.push((format, files, bytes));
+                }
+            }
+        }
+        Statistics {
+            variants,
+            originals_best,
+            bytes: totals.bytes(),
+            formats,
+            ..Statistics::default()
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -268,32 +293,32 @@ impl Store {
         self.shared.memory.put(*key, Held::Marker(uses));
     }
 
+    /// What there is in a folder, which is only looked at: nothing is made, and nothing removed. What
+    /// happened to it is not known. Blocks for as long as it takes to look at each file.
+    pub fn survey(folder: &Path) -> Statistics {
+        let mut totals = Totals::default();
+        Disk::at(folder).walk(Duration::MAX, &mut |seen| {
+            totals.add(seen.kind, seen.room);
+            true
+        });
+        Statistics {
+            complete: true,
+            ..Statistics::of(&totals)
+        }
+    }
+
     /// What there is, and what happened.
     pub fn statistics(&self) -> Statistics {
         let shared = &*self.shared;
         let (totals, complete) = shared.desk.totals();
-        let (mut variants, mut originals_best, mut formats) = (0_u64, 0, Vec::new());
-        for (kind, files, bytes) in totals.kinds() {
-            match kind {
-                Kind::Marker => originals_best = files,
-                Kind::Picture(_) if files == 0 => {}
-                Kind::Picture(format) => {
-                    variants = variants.saturating_add(files);
-                    formats.push((format, files, bytes));
-                }
-            }
-        }
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Statistics {
-            variants,
-            originals_best,
-            bytes: totals.bytes(),
-            formats,
             complete: complete || shared.disk.is_none(),
             memory: shared.memory.weight(),
             evicted: count(&shared.evicted),
             failed_writes: count(&shared.failed_writes),
             damaged: count(&shared.damaged),
+            ..Statistics::of(&totals)
         }
     }
 
