@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -64,6 +65,37 @@ pub fn ask(
             "error: the running parvis has another admin token than this configuration".into(),
         )),
         _ => Ok((status, body)),
+    }
+}
+
+/// What `/status` says.
+pub struct Told {
+    /// Who says it.
+    pub admin: SocketAddr,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// Its body; null when it is no JSON.
+    pub value: Value,
+}
+
+/// Asks the running parvis for its status; the inner error is why there is none to be asked.
+///
+/// # Errors
+/// Somebody is there, and it went wrong.
+pub fn status(edge: &Edge) -> Result<Result<Told, String>, Failure> {
+    let Some(admin) = edge.fixed.admin else {
+        return Ok(Err(
+            "the admin interface is off, so parvis cannot be asked".to_string()
+        ));
+    };
+    match ask(edge, admin, Method::GET, "/status") {
+        Ok((status, body)) => Ok(Ok(Told {
+            admin,
+            status,
+            value: serde_json::from_str(&body).unwrap_or_default(),
+        })),
+        Err(Silence::Nobody(_)) => Ok(Err(format!("parvis does not run (nobody is on {admin})"))),
+        Err(silence) => Err(silence.into()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! `parvis explain URL`.
 
 mod connection;
+mod picture;
+pub mod question;
 
 use super::{ConfigFile, Failure, files};
 use crate::answer;
@@ -11,9 +13,8 @@ use crate::headers::printed;
 use crate::route::{Facts, Found, without_port};
 use crate::wire::target;
 use connection::{handshake_lines, listeners};
-use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use std::net::IpAddr;
+use http::{HeaderMap, Method};
+use question::{Question, site_of};
 
 /// What to explain.
 #[derive(Debug, clap::Args)]
@@ -30,93 +31,19 @@ pub struct Explain {
     config: ConfigFile,
 }
 
-struct Question {
-    method: Method,
-    headers: HeaderMap,
-    host: String,
-    /// The name that a client asks for in its handshake; an address is none (RFC 6066 section 3).
-    server_name: Option<String>,
-    tls: bool,
-    port: u16,
-    target: String,
-}
-
 /// Explains what would be done with a request.
 pub fn explain(arguments: &Explain) -> Result<(), Failure> {
-    let question = question(arguments)?;
+    let Explain {
+        url,
+        method,
+        headers,
+        ..
+    } = arguments;
+    let question = Question::new(url, method, headers)?;
     let path = files::choose(&arguments.config)?;
     let edge = files::load(&path)?;
     super::print(&answer_lines(&edge, &question).join("\n"));
     Ok(())
-}
-
-fn question(arguments: &Explain) -> Result<Question, Failure> {
-    let wrong = |what: String| Failure::Wrong(format!("error: {what}"));
-    let (scheme, rest) = arguments.url.split_once("://").ok_or_else(|| {
-        wrong(format!(
-            "`{}` is no URL: http://host/path is expected",
-            arguments.url
-        ))
-    })?;
-    let tls = match scheme {
-        "http" | "ws" => false,
-        "https" | "wss" => true,
-        _ => return Err(wrong(format!("`{scheme}` is not http or https"))),
-    };
-    let uri: Uri = format!("http://{rest}")
-        .parse()
-        .map_err(|error| wrong(format!("`{}` is no URL: {error}", arguments.url)))?;
-    let (host, port) =
-        authority(&uri).ok_or_else(|| wrong(format!("`{}` has no such port", arguments.url)))?;
-    let mut headers = HeaderMap::new();
-    for field in &arguments.headers {
-        let (name, value) = field
-            .split_once(':')
-            .ok_or_else(|| wrong(format!("`{field}` is no field: `Name: value` is expected")))?;
-        let name = HeaderName::from_bytes(name.trim().as_bytes());
-        let value = HeaderValue::from_str(value.trim());
-        match (name, value) {
-            (Ok(name), Ok(value)) => drop(headers.append(name, value)),
-            _ => return Err(wrong(format!("`{field}` is no field"))),
-        }
-    }
-    let method = Method::from_bytes(arguments.method.to_ascii_uppercase().as_bytes())
-        .map_err(|_| wrong(format!("`{}` is no method", arguments.method)))?;
-    let server_name = without_port(host.as_bytes());
-    let server_name = String::from_utf8_lossy(server_name).to_ascii_lowercase();
-    let bare = server_name.trim_matches(['[', ']']);
-    let server_name = bare.parse::<IpAddr>().is_err().then_some(server_name);
-    // As with curl: the URL says where, the field for whom.
-    let own = headers.get(HOST).and_then(|own| own.to_str().ok());
-    let host = own.map_or(host, str::to_string);
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    Ok(Question {
-        method,
-        headers,
-        host,
-        server_name,
-        tls,
-        port: port.unwrap_or(if tls { 443 } else { 80 }),
-        target: if target.starts_with('?') {
-            format!("/{target}")
-        } else {
-            target.to_string()
-        },
-    })
-}
-
-/// What a client would send as `Host`, and the port in it; `None` when that is no port.
-fn authority(uri: &Uri) -> Option<(String, Option<u16>)> {
-    let host = uri.host().unwrap_or_default();
-    let whole = uri.authority().map_or("", |authority| authority.as_str());
-    let after = whole.rsplit('@').next().unwrap_or_default();
-    match after.strip_prefix(host).unwrap_or_default() {
-        "" | ":" => Some((host.to_string(), None)),
-        port => {
-            let port = port.strip_prefix(':')?.parse().ok()?;
-            Some((format!("{host}:{port}"), Some(port)))
-        }
-    }
 }
 
 fn answer_lines(edge: &Edge, question: &Question) -> Vec<String> {
@@ -127,10 +54,7 @@ fn answer_lines(edge: &Edge, question: &Question) -> Vec<String> {
     let Some(listeners) = listeners(&mut lines, edge, question) else {
         return lines;
     };
-    let found = listeners.iter().find_map(|l| {
-        edge.find_site(*l, question.host.as_bytes())
-            .map(|site| (*l, site))
-    });
+    let found = site_of(edge, &listeners, question);
     let mut shown = None;
     let first = found.map(|(l, _)| l).or(listeners.first().copied());
     if let Some(listener) = first.filter(|l| question.tls && edge.listener(*l).tls) {
@@ -140,8 +64,7 @@ fn answer_lines(edge: &Edge, question: &Question) -> Vec<String> {
             return lines;
         }
     }
-    let Some((listener, site)) = found.and_then(|(l, i)| edge.sites.get(i).map(|site| (l, site)))
-    else {
+    let Some((listener, site)) = found else {
         lines.push("site      none answers for this host".to_string());
         lines.push(format!(
             "answer    {}",
@@ -244,7 +167,7 @@ fn route_lines(lines: &mut Vec<String>, edge: &Edge, site: &Site, question: &Que
                 path: &path,
                 query,
             };
-            action_lines(lines, edge, route, &request);
+            action_lines(lines, edge, route, &request, &question.headers);
             if let Some(compress) = &route.compress
                 && !matches!(route.action, Action::Redirect(_))
             {
@@ -263,7 +186,7 @@ fn route_lines(lines: &mut Vec<String>, edge: &Edge, site: &Site, question: &Que
     }
 }
 
-fn what_was_found(found: std::io::Result<FoundFile>, files: &Files) -> String {
+fn what_was_found(found: &std::io::Result<FoundFile>, files: &Files) -> String {
     match found {
         Ok(FoundFile::File(entry)) => {
             let path = String::from_utf8_lossy(&entry.path).into_owned();
@@ -303,6 +226,7 @@ fn action_lines(
     edge: &Edge,
     route: &Route,
     request: &answer::Request<'_>,
+    headers: &HeaderMap,
 ) {
     match &route.action {
         Action::Respond(fixed, _) => {
@@ -328,7 +252,13 @@ fn action_lines(
                 false => files.look_up(below),
             };
             let missing = matches!(found, Ok(FoundFile::Missing));
-            lines.push(format!("file      {}", what_was_found(found, files)));
+            lines.push(format!("file      {}", what_was_found(&found, files)));
+            if let Some(images) = &route.images {
+                lines.push(format!("images    {}", picture::terms(images)));
+                if let Ok(FoundFile::File(entry)) = &found {
+                    lines.extend(picture::lines(images, entry, request, headers));
+                }
+            }
             if missing && fallback.is_none() {
                 lines.push("answer    404".to_string());
             }
@@ -355,6 +285,9 @@ fn action_lines(
                     crate::config::Size(limit)
                 )),
                 None => lines.push("body      of any size".to_string()),
+            }
+            if let Some(images) = &route.images {
+                lines.push(format!("images    {}", picture::terms(images)));
             }
             if let Some(host) = &route.upstream_host {
                 lines.push(format!("host      the app sees {}", printed(host)));

@@ -8,10 +8,16 @@ mod check;
 mod demo;
 mod explain;
 mod files;
+mod media;
 mod precompress;
+mod problem;
+mod progress;
 mod reload;
 mod run;
+mod shown;
+mod stop;
 mod visits;
+mod walk;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -36,6 +42,7 @@ Examples:
   parvis visits 7d --country FR            who came, to which pages, from where?
   parvis certs                             which certificates, from where, until when?
   parvis precompress static                make .br, .zst and .gz beside static files
+  parvis media warm media                  make variants of pictures before they are asked for
 
 Exit codes: 0 fine, 1 failed at work, 2 wrong configuration or usage.";
 
@@ -56,6 +63,9 @@ enum Command {
     /// Make the compressed files that are sent in place of a site's static files.
     #[command(after_help = precompress::HELP)]
     Precompress(precompress::Precompress),
+    /// Make variants of pictures ahead, tell what is kept, sign addresses.
+    #[command(subcommand)]
+    Media(media::Media),
     /// Tell how many guests came, to which pages, and from where.
     #[command(after_help = visits::HELP)]
     Visits(visits::Visits),
@@ -118,6 +128,7 @@ impl Arguments {
             Command::Reload(file) => reload::reload(&file),
             Command::Explain(arguments) => explain::explain(&arguments),
             Command::Precompress(arguments) => precompress::precompress(&arguments),
+            Command::Media(command) => media::media(&command),
             Command::Visits(arguments) => visits::visits(&arguments),
             Command::Certs(arguments) => certs::certs(&arguments),
             Command::Demo(arguments) => demo::demo(&arguments),

@@ -2,11 +2,11 @@
 
 mod table;
 
-use super::ask::{Silence, ask};
+use super::ask::{Told, status};
 use super::{ConfigFile, Failure, files};
 use crate::admin;
 use crate::edge::Edge;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 use table::Report;
 
@@ -50,19 +50,14 @@ pub fn certs(arguments: &Certs) -> Result<(), Failure> {
 
 /// What the running parvis tells; the second is why there is none.
 fn running(edge: &Edge) -> Result<Result<Value, String>, Failure> {
-    let Some(admin) = edge.fixed.admin else {
-        return Ok(Err(
-            "the admin interface is off, so parvis cannot be asked".to_string()
-        ));
+    let Told {
+        admin,
+        status,
+        value: mut told,
+    } = match status(edge)? {
+        Ok(told) => told,
+        Err(why) => return Ok(Err(why)),
     };
-    let (status, body) = match ask(edge, admin, Method::GET, "/status") {
-        Ok(answer) => answer,
-        Err(Silence::Nobody(_)) => {
-            return Ok(Err(format!("parvis does not run (nobody is on {admin})")));
-        }
-        Err(silence) => return Err(silence.into()),
-    };
-    let mut told: Value = serde_json::from_str(&body).unwrap_or_default();
     let mut take = |key: &str| told.get_mut(key).map(Value::take);
     match (status, take("certificates"), take("acme")) {
         (StatusCode::OK, Some(certificates), Some(acme)) => Ok(Ok(

@@ -1,25 +1,27 @@
 //! `parvis precompress`: makes `x.br`, `x.zst` and `x.gz` beside the files that shrink, once and at
 //! the best level, so that serving them costs no compression at all.
 
-mod progress;
-mod shown;
 mod sibling;
 mod table;
-mod walk;
 mod work;
 
-use super::Failure;
+use super::problem::tell;
+use super::progress::{Begun, Progress, REDRAW};
+use super::stop::Stop;
+use super::walk::{self, File};
+use super::{Failure, shown};
+use crate::compress;
 use crate::content::Coding;
-use progress::Progress;
-use std::io::IsTerminal;
+use crate::files::ContentTypes;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use table::Table;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use work::{Event, Outcome, Problem, Work};
+use work::{Event, Outcome, Work};
 
 /// What to compress.
 #[derive(Debug, clap::Args)]
@@ -60,9 +62,6 @@ Examples:
   parvis precompress static
   parvis precompress --algorithms br,gzip --threads 2 static media/public";
 
-/// How often the line that shows the progress is drawn.
-const REDRAW: Duration = Duration::from_millis(100);
-
 /// How many events may wait to be counted; a thread that finds no room waits, which costs nothing
 /// beside compressing.
 const EVENTS: usize = 64;
@@ -75,7 +74,8 @@ const EVENTS: usize = 64;
 pub fn precompress(arguments: &Precompress) -> Result<(), Failure> {
     let began = Instant::now();
     walk::check(&arguments.folders)?;
-    let found = walk::walk(&arguments.folders);
+    let types = ContentTypes::default();
+    let found = walk::walk(&arguments.folders, |name| taken(name, &types));
     let mut codings = Vec::new();
     for coding in &arguments.algorithms {
         if !codings.contains(coding) {
@@ -96,8 +96,12 @@ pub fn precompress(arguments: &Precompress) -> Result<(), Failure> {
     for file in &work.files {
         table.file(&file.kind, file.size);
     }
-    let progress = !arguments.quiet && std::io::stderr().is_terminal();
-    let progress = (progress && Progress::can_be_drawn()).then(|| Progress::new(&work));
+    let draw = !arguments.quiet && Progress::can_be_drawn();
+    let progress = draw.then(|| {
+        let sizes = work.files.iter().map(|file| file.size).collect();
+        let tasks = work.tasks.iter().map(|task| (task.file, task.cost));
+        Progress::new("files", sizes, tasks.collect())
+    });
     let threads = match arguments.threads {
         Some(threads) => usize::from(threads),
         None => std::thread::available_parallelism().map_or(1, usize::from),
@@ -120,7 +124,7 @@ pub fn precompress(arguments: &Precompress) -> Result<(), Failure> {
         let folders = folders.collect::<Vec<_>>().join(", ");
         super::print(&table.render(&folders, began.elapsed()));
     }
-    match tell(problems) {
+    match tell(problems, usize::MAX) {
         Some(text) => Err(Failure::Work(text)),
         None => Ok(()),
     }
@@ -131,7 +135,7 @@ async fn run(
     work: Arc<Work>,
     threads: usize,
     mut progress: Option<Progress>,
-    mut ended: impl FnMut(&walk::File, Coding, Outcome),
+    mut ended: impl FnMut(&File, Coding, Outcome),
 ) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::Work(format!("error: {error}"));
     // Before the first thread writes: from here on a signal does not end the process by itself.
@@ -160,7 +164,10 @@ async fn run(
             signal = stop.told() => break Some(signal),
             _ = redraw.tick(), if progress.is_some() => {
                 if let Some(progress) = &progress {
-                    progress.draw(&work);
+                    progress.draw(|number| {
+                        let (file, coding) = work.what(number)?;
+                        Some(Begun { path: &file.path, detail: coding.name() })
+                    });
                 }
                 continue;
             }
@@ -168,7 +175,10 @@ async fn run(
         };
         let Some(event) = event else { break None };
         if let Some(progress) = &mut progress {
-            progress.note(&work, &event);
+            match &event {
+                Event::Begun(number) => progress.begun(*number),
+                Event::Ended(number, _) => progress.ended(*number),
+            }
         }
         if let Event::Ended(number, outcome) = event {
             left = left.saturating_sub(1);
@@ -198,48 +208,13 @@ async fn run(
     }
 }
 
-/// The signals that say to stop. Not SIGHUP, which `nohup` has ignored for us.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Stop {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn told(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
-}
-
-/// What could not be done, sorted, each path and reason once: a file that cannot be read fails for
-/// every coding.
-fn tell(mut problems: Vec<Problem>) -> Option<String> {
-    problems.sort();
-    problems.dedup();
-    let mut text = match problems.len() {
-        0 => return None,
-        1 => "error: one problem; all else is done".to_string(),
-        n => format!("error: {n} problems; all else is done"),
-    };
-    for problem in problems {
-        text.push_str(&format!(
-            "\n  {}: {}",
-            shown::path(&problem.path),
-            problem.reason
-        ));
-    }
-    Some(text)
-}
-
 fn coding(name: &str) -> Result<Coding, String> {
     Coding::parse(name).ok_or_else(|| "expected some of br, zstd and gzip".to_string())
+}
+
+/// Whether files of this name shrink, and are not compressed forms themselves.
+fn taken(name: &OsStr, types: &ContentTypes) -> bool {
+    let name = name.as_bytes();
+    let form = |coding: Coding| name.ends_with(coding.suffix().as_bytes());
+    !Coding::ALL.into_iter().any(form) && compress::shrinks(types.of(name).as_bytes())
 }

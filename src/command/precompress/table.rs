@@ -1,7 +1,7 @@
 //! The table of what was saved.
 
-use super::shown;
 use super::work::Outcome;
+use crate::command::shown;
 use crate::content::Coding;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -147,7 +147,7 @@ impl Table {
             lines.push(row.cells(kind));
         }
         lines.push(total.cells("total"));
-        format!("{}\n{done}", align(&lines))
+        format!("{}\n{done}", shown::align(&lines))
     }
 
     fn heads(&self) -> Vec<String> {
@@ -159,27 +159,6 @@ impl Table {
             .map(str::to_string)
             .collect()
     }
-}
-
-/// Puts cells below each other: the first column to the left, numbers to the right.
-fn align(lines: &[Vec<String>]) -> String {
-    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |cells: &Vec<String>| {
-        let mut text = String::new();
-        for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-            match column {
-                0 => text.push_str(&format!("{cell:<width$}")),
-                _ => text.push_str(&format!("  {cell:>width$}")),
-            }
-        }
-        text
-    };
-    lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! What is to be done, and doing it: threads that take the next of a list of tasks.
 
+use super::File;
 use super::sibling::{self, Prepared, State};
-use super::walk::File;
+use crate::command::problem::Problem;
 use crate::compress;
 use crate::content::{Coding, Effort, saves_enough};
 use std::cmp::Reverse;
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 use tokio::sync::mpsc::Sender;
@@ -16,25 +17,6 @@ use tokio::sync::mpsc::Sender;
 /// What is smaller is served as it is, so no compressed form of it is ever asked for. In bytes; the
 /// default of `min_length`.
 pub const SMALLEST: u64 = 800;
-
-/// What could not be done.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
-    /// With which file or folder.
-    pub path: PathBuf,
-    /// Why.
-    pub reason: String,
-}
-
-impl Problem {
-    /// An error of the system's with this path.
-    pub fn new(path: &Path, error: &io::Error) -> Self {
-        Problem {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        }
-    }
-}
 
 /// What became of one compressed form. Lengths are in bytes.
 #[derive(Debug)]

@@ -1,11 +1,7 @@
-//! Which files are compressed.
+//! Which files lie in folders.
 
-use super::shown;
-use super::work::Problem;
-use crate::command::Failure;
-use crate::compress;
-use crate::content::Coding;
-use crate::files::ContentTypes;
+use super::problem::Problem;
+use super::{Failure, shown};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
@@ -15,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A file whose type shrinks.
+/// A file that is taken.
 #[derive(Debug)]
 pub struct File {
     /// Where it lies.
@@ -60,13 +56,12 @@ pub fn check(folders: &[PathBuf]) -> Result<(), Failure> {
     }
 }
 
-/// Looks for files whose type shrinks, in these folders and below.
+/// Looks for files whose names are taken, in these folders and below.
 ///
-/// Passed over: symbolic links, what is neither file nor folder, names with a dot in front (but not
-/// `.well-known` in a folder that was given, which is served), and compressed forms.
-pub fn walk(folders: &[PathBuf]) -> Found {
+/// Passed over: symbolic links, what is neither file nor folder, and names with a dot in front (but
+/// not `.well-known` in a folder that was given, which is served).
+pub fn walk(folders: &[PathBuf], taken: impl Fn(&OsStr) -> bool) -> Found {
     let mut found = Found::default();
-    let types = ContentTypes::default();
     // Folders may be given twice, or one inside of another; each is looked into once.
     let mut seen = HashSet::new();
     for given in folders {
@@ -93,7 +88,7 @@ pub fn walk(folders: &[PathBuf]) -> Found {
                         break;
                     }
                 };
-                match look(&entry, &folder == given, &types) {
+                match look(&entry, &folder == given, &taken) {
                     Ok(Seen::Folder) => open.push(entry.path()),
                     Ok(Seen::File(file)) => found.files.push(file),
                     Ok(Seen::Nothing) => {}
@@ -120,7 +115,7 @@ enum Seen {
     Nothing,
 }
 
-fn look(entry: &DirEntry, top: bool, types: &ContentTypes) -> io::Result<Seen> {
+fn look(entry: &DirEntry, top: bool, taken: &dyn Fn(&OsStr) -> bool) -> io::Result<Seen> {
     let name = entry.file_name();
     let hidden = name.as_bytes().starts_with(b".");
     let kind = entry.file_type()?;
@@ -130,26 +125,33 @@ fn look(entry: &DirEntry, top: bool, types: &ContentTypes) -> io::Result<Seen> {
             false => Seen::Nothing,
         });
     }
-    if hidden || !kind.is_file() || !taken(&name, types) {
+    if hidden || !kind.is_file() || !taken(&name) {
         return Ok(Seen::Nothing);
     }
-    let metadata = entry.metadata()?;
-    let path = entry.path();
+    Ok(Seen::File(file(entry.path(), &entry.metadata()?)?))
+}
+
+/// A single file that was given.
+///
+/// # Errors
+/// It cannot be looked at, or is none.
+pub fn one(path: &Path) -> io::Result<File> {
+    let metadata = fs::metadata(path)?;
+    match metadata.is_file() {
+        true => file(path.to_path_buf(), &metadata),
+        false => Err(io::Error::other("no file")),
+    }
+}
+
+fn file(path: PathBuf, metadata: &fs::Metadata) -> io::Result<File> {
     let kind = match path.extension() {
         Some(extension) => shown::path(Path::new(extension)).to_lowercase(),
         None => "(none)".to_string(),
     };
-    Ok(Seen::File(File {
+    Ok(File {
         size: metadata.len(),
         changed: metadata.modified()?,
         kind,
         path,
-    }))
-}
-
-/// Whether files of this name shrink, and are not compressed forms themselves.
-fn taken(name: &OsStr, types: &ContentTypes) -> bool {
-    let name = name.as_bytes();
-    let form = |coding: Coding| name.ends_with(coding.suffix().as_bytes());
-    !Coding::ALL.into_iter().any(form) && compress::shrinks(types.of(name).as_bytes())
+    })
 }
