@@ -291,6 +291,17 @@ fn a_running_parvis_finds_what_is_made() {
     assert_eq!(parvis.metric("parvis_images_misses_total"), 1.0);
 }
 
+#[test]
+fn more_than_there_is_room_for_is_told() {
+    let folder = gallery("");
+    let small = site("").replace("[media]\n", "[media]\ndisk = \"8KiB\"\n");
+    Parvis::write_configuration(&folder, &small);
+    let (code, printed, _) = warm(&folder, &[&path(&folder, "media")]);
+    assert_eq!(code, 0);
+    let note = "note: all variants together are more than `disk` of [media], 8.0 KiB: ";
+    assert!(printed.contains(note), "{printed}");
+}
+
 /// Variants that parvis could not read would be made for nothing.
 #[test]
 fn a_folder_of_another_user_is_told() {
