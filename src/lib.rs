@@ -5,8 +5,8 @@
 //!
 //! From the top down; a room knows only rooms below it.
 //!
-//! [`command`]: one file per subcommand (`run`, `check`, `reload`, `explain`, `precompress`, `visits`, `certs`,
-//! `demo`).
+//! [`command`]: one file per subcommand (`run`, `check`, `reload`, `explain`, `precompress`, `media`, `visits`,
+//! `certs`, `demo`).
 //! Arguments in, an exit code out. `run` is the life of the process: bind everything, start the workers, act on
 //! signals, end.
 //!

@@ -59,6 +59,7 @@ fn version_and_help_are_there() {
         "reload",
         "explain",
         "precompress",
+        "media",
         "visits",
         "certs",
         "demo",

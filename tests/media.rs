@@ -57,8 +57,8 @@ fn site(more: &str) -> String {
     format!(
         "[media]\nstorage = \"@DIR/cache\"\nworkers = 1\n\
          [[site]]\nname = \"s\"\nlisten = [\"127.0.0.1:0\"]\n\
-         [[site.route]]\npath = \"/media/*\"\nfiles = \"@DIR/media\"\nimages = {images}\n\
-         [[site.route]]\npath = \"/plain/*\"\nfiles = \"@DIR/plain\"\n"
+         [[site.route]]\npath = \"/media/*\"\nfiles = {{ root = \"@DIR/media\" }}\nimages = {images}\n\
+         [[site.route]]\npath = \"/plain/*\"\nfiles = {{ root = \"@DIR/plain\" }}\n"
     )
 }
 

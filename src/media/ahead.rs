@@ -147,7 +147,7 @@ impl Images {
         }
         let (time, gate) = (self.terms.limits.time, gate.clone());
         let make = move |deadline| {
-            let made = work.make(deadline);
+            let made = work.make(deadline)?;
             // What the store does not tell of: also what says nothing of other variants is told here.
             let fault = made.as_ref().err().cloned();
             let _pass = gate.pass()?;

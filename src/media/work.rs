@@ -28,11 +28,14 @@ impl Work {
         if let Some(kept) = self.media.store().find(&self.key()) {
             return Ok(kept);
         }
-        self.keep(self.make(deadline))
+        self.keep(self.make(deadline)?)
     }
 
     /// Makes it. Nothing is written yet.
-    pub fn make(&self, deadline: Deadline) -> Result<Made, Fault> {
+    ///
+    /// # Errors
+    /// The original cannot be read now, which says nothing of it that is to be kept.
+    pub fn make(&self, deadline: Deadline) -> Result<Result<Made, Fault>, Fault> {
         let facts = self.source.facts.clone()?;
         let bytes = (self.original.read)().map_err(|error| Fault::Broken(error.to_string()))?;
         let began = Instant::now();
@@ -41,7 +44,7 @@ impl Work {
             let tallies = &self.media.tallies;
             tallies.made(self.recipe.format, began.elapsed(), bytes.len());
         }
-        made
+        Ok(made)
     }
 
     /// Keeps what was made of it, or why nothing was.

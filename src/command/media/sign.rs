@@ -8,10 +8,11 @@ use http::HeaderMap;
 
 /// What the help says below the options.
 pub const HELP: &str = "\
-The signature is made with the key of the route that takes the address. An app makes the same with
-three lines of Python:
+The signature is made with the key of the route that takes the address. An app makes the same in
+Python:
 
   import base64, hmac
+  key = open('images.key', 'rb').read().strip()
   mac = hmac.digest(key, b'/media/a.jpg?w=1000', 'sha256')
   url = '/media/a.jpg?w=1000&s=' + base64.urlsafe_b64encode(mac).decode().rstrip('=')
 

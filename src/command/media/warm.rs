@@ -131,10 +131,11 @@ pub fn warm(arguments: &Warm) -> Result<(), Failure> {
     outcome?;
     if !arguments.quiet {
         print(&table.render(originals, began.elapsed()));
-        let evicted = media.statistics().evicted;
-        if evicted > 0 {
+        let kept = media.statistics();
+        if kept.evicted > 0 || kept.bytes > media.room() {
             print(&format!(
-                "note: {evicted} older files were removed for these: `disk` of [media] is {}",
+                "note: all variants together are more than `disk` of [media], {}: those that were \
+                 not asked for the longest are removed",
                 shown::size(media.room())
             ));
         }
