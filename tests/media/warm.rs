@@ -227,7 +227,7 @@ fn it_stops_when_told_and_goes_on_where_it_stopped() {
     let folder = gallery("");
     // The large ones come first: there is time to say stop.
     for number in 0..43 {
-        let size = if number < 3 { (1000, 800) } else { (300, 200) };
+        let size = if number < 3 { (500, 400) } else { (120, 90) };
         picture(
             &folder,
             &format!("media/many/{number}.png"),
