@@ -122,7 +122,7 @@ fn every_format_is_read_and_what_is_sent_can_be_shown() {
          soft.save('a.png')\n\
          soft.convert('P', palette=Image.Palette.ADAPTIVE).save('a.gif')\n\
          soft.save('a.webp', quality=95)\n\
-         soft.save('a.avif', quality=90)\n\
+         soft.resize((300, 225)).save('a.avif', quality=90)\n\
          soft.save('a.bmp')\n\
          soft.save('a.tiff', compression='tiff_lzw')\n\
          hole = soft.convert('RGBA')\n\
