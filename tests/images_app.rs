@@ -20,8 +20,10 @@ use support::{Parvis, Reply};
 /// What takes WebP, as all browsers do.
 const WEBP: &str = "Accept: image/webp,*/*\r\n";
 
-/// Only what is quick to make: what is answered first is what is answered from then on.
-const QUICK: &str = "images = { formats = [\"webp\"], client_hints = false }";
+/// Only what is quick to make: what is answered first is what is answered from then on. A busy
+/// machine takes its time.
+const QUICK: &str =
+    "images = { formats = [\"webp\"], client_hints = false, wait = \"15s\", timeout = \"60s\" }";
 
 /// parvis before the app, one worker, with these lines in the route.
 struct Edge {

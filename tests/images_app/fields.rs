@@ -101,8 +101,9 @@ fn parts_of_pictures_are_not_sent_and_those_of_others_are_the_apps() {
 
 #[test]
 fn what_is_not_settled_is_kept_briefly_whatever_the_operator_says() {
-    let edge =
-        edge("images = {}\ncache_control = { value = \"public, max-age=9000\", override = true }");
+    let edge = edge(
+        "images = { wait = \"15s\", timeout = \"60s\" }\ncache_control = { value = \"public, max-age=9000\", override = true }",
+    );
     let avif = "Accept: image/avif,image/webp\r\n";
     let reply = edge.get("/a.png?w=150", avif);
     assert_eq!(content_type(&reply), "image/webp", "it is the quicker one");

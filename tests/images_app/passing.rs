@@ -2,7 +2,8 @@
 
 use crate::{WEBP, content_type, edge};
 
-const SMALL: &str = "images = { formats = [\"webp\"], max_size = \"250KB\" }";
+const SMALL: &str =
+    "images = { formats = [\"webp\"], max_size = \"250KB\", wait = \"15s\", timeout = \"60s\" }";
 
 #[test]
 fn what_is_no_picture_for_us_passes() {
@@ -61,7 +62,9 @@ fn other_methods_pass() {
 
 #[test]
 fn a_strict_route_refuses_what_cannot_be_converted() {
-    let edge = edge("images = { formats = [\"webp\"], max_size = \"250KB\", strict = true }");
+    let edge = edge(
+        "images = { formats = [\"webp\"], max_size = \"250KB\", wait = \"15s\", timeout = \"60s\", strict = true }",
+    );
     for path in ["/broken.png", "/large.png", "/large-chunked.png"] {
         let reply = edge.get(path, "Accept: application/json\r\n");
         assert_eq!(reply.status, 422, "{path}");

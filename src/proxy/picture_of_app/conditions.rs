@@ -26,10 +26,10 @@ pub fn is_likely(path: &[u8], headers: &HeaderMap) -> bool {
     let extension = dot.and_then(|dot| name.get(dot.checked_add(1)?..));
     if let Some(extension) = extension {
         let is = |other: &&str| extension.eq_ignore_ascii_case(other.as_bytes());
-        if PICTURES.iter().any(|other| is(other)) {
+        if PICTURES.iter().any(is) {
             return true;
         }
-        if OTHERS.iter().any(|other| is(other)) {
+        if OTHERS.iter().any(is) {
             return false;
         }
     }
