@@ -24,6 +24,7 @@ pub mod settings;
 mod shape;
 mod sizes;
 mod store;
+mod strip;
 mod tallies;
 pub mod wish;
 mod work;

@@ -2,6 +2,7 @@
 
 use super::original::{Original, Source};
 use super::process::Media;
+use super::strip::without_metadata;
 use super::workshop::Outcome;
 use super::{Deadline, Fault, Format, Kept, Limits, Made, Recipe, VariantKey, make};
 use std::sync::Arc;
@@ -40,6 +41,18 @@ impl Work {
         let bytes = (self.original.read)().map_err(|error| Fault::Broken(error.to_string()))?;
         let began = Instant::now();
         let made = make(&bytes, &facts, &self.recipe, &self.limits, deadline);
+        if made == Ok(Made::NotSmaller)
+            && self.recipe.format == facts.format
+            && let Some(bytes) = without_metadata(&bytes, &facts)
+        {
+            // The original is best, but for what it says of the place where it was made.
+            let (width, height) = facts.upright();
+            return Ok(Ok(Made::Variant {
+                bytes,
+                width,
+                height,
+            }));
+        }
         if let Ok(Made::Variant { bytes, .. }) = &made {
             let tallies = &self.media.tallies;
             tallies.made(self.recipe.format, began.elapsed(), bytes.len());
@@ -47,11 +60,33 @@ impl Work {
         Ok(made)
     }
 
+    /// Whether an AVIF is no smaller than the WebP that is there already: of small pictures, some are.
+    /// Then it takes the WebP's place no more than the original's.
+    fn is_beaten(&self, length: usize) -> bool {
+        if self.recipe.format != Format::Avif || self.recipe.always {
+            return false;
+        }
+        let webp = Recipe {
+            format: Format::WebP,
+            ..self.recipe
+        };
+        let key = VariantKey::of(&self.source.key, &webp);
+        match self.media.store().find(&key) {
+            Some(Kept::Variant(variant)) => variant.body.len() <= length as u64,
+            _ => false,
+        }
+    }
+
     /// Keeps what was made of it, or why nothing was.
     pub fn keep(&self, made: Result<Made, Fault>) -> Outcome {
         let (media, key) = (&self.media, self.key());
         let store = media.store();
         match made {
+            Ok(Made::Variant { bytes, .. }) if self.is_beaten(bytes.len()) => {
+                media.tallies.not_smaller();
+                store.put_original_is_best(&key);
+                Ok(Kept::OriginalIsBest)
+            }
             Ok(Made::Variant {
                 bytes,
                 width,
