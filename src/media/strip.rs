@@ -143,7 +143,9 @@ fn webp(original: &[u8], turned: Option<&[u8]>) -> Option<Vec<u8>> {
     const EXIF: u8 = 0x08;
     const XMP: u8 = 0x04;
     let size: [u8; 4] = part(original, 4, 4)?.try_into().ok()?;
-    let end = usize::try_from(u32::from_le_bytes(size)).ok()?.checked_add(8)?;
+    let end = usize::try_from(u32::from_le_bytes(size))
+        .ok()?
+        .checked_add(8)?;
     let mut out = original.get(..12)?.to_vec();
     let mut at = 12usize;
     while at < end {

@@ -24,7 +24,7 @@ mod turn;
 mod yuv;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::facts::{Facts, Frames, fits};
 use super::{Deadline, Decoded, Fault, Format, Layout, Limits, Picture};

@@ -1,7 +1,7 @@
 mod animation;
 mod avif;
 mod jpeg;
-mod make;
+pub mod make;
 mod mutants;
 mod plain;
 mod still;
