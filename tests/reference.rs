@@ -60,7 +60,7 @@ fn is_assignment(text: &str) -> bool {
 #[test]
 fn the_commented_lines_of_the_example_are_right() {
     let folder = std::env::temp_dir().join(format!("parvis-reference-{}", std::process::id()));
-    for name in ["sites", "static", "dist", "docs"] {
+    for name in ["sites", "static", "media", "dist", "docs"] {
         std::fs::create_dir_all(folder.join(name)).unwrap();
     }
     let everywhere = "0.0.0.0/1";

@@ -32,7 +32,7 @@ mod workshop;
 
 pub use ahead::{Ahead, Gate, Size};
 pub use decode::decode;
-pub use encode::encode;
+pub use encode::{MOST_AVIF_PIXELS, encode};
 pub use facts::{Facts, Frames, Orientation, probe, probe_head};
 pub use fault::{Deadline, Fault, Limits};
 pub use format::Format;

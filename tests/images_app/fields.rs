@@ -117,7 +117,8 @@ fn what_is_not_settled_is_kept_briefly_whatever_the_operator_says() {
         let control = reply.field("cache-control");
         (control.as_deref() == Some("public, max-age=9000")).then_some(reply)
     });
-    assert_ne!(settled.field("etag"), reply.field("etag"));
+    // AVIF, or the WebP where AVIF is no smaller.
+    assert!(settled.body.len() <= reply.body.len());
 }
 
 #[test]

@@ -10,7 +10,7 @@ const LONGEST: u32 = 65_535;
 const CAREFUL: u64 = 2_100_000;
 /// More pixels (3840 x 2160 and a little) are not written: rav1e cannot be stopped when the time is
 /// over.
-const MOST_PIXELS: u64 = 8_400_000;
+pub const MOST_PIXELS: u64 = 8_400_000;
 
 /// Writes a picture.
 pub(super) fn write(picture: &Picture, quality: u8, deadline: Deadline) -> Result<Vec<u8>, Fault> {

@@ -12,6 +12,8 @@ mod png;
 mod tests;
 mod webp;
 
+pub use avif::MOST_PIXELS as MOST_AVIF_PIXELS;
+
 use super::{Deadline, Decoded, Fault, Format, Picture, Recipe};
 
 /// Writes a picture in the recipe's format and quality.

@@ -2,7 +2,7 @@
 
 use super::normal::normal;
 use super::{Wanted, Wish};
-use crate::media::{Facts, Format, Frames, Plan, Recipe};
+use crate::media::{Facts, Format, Frames, MOST_AVIF_PIXELS, Plan, Recipe};
 
 impl Wish {
     /// What is to be made of this original, the best liked first; the last one is in a format that
@@ -99,11 +99,16 @@ fn plain(facts: &Facts) -> Format {
 }
 
 /// Whether a format has pictures of this size: WebP counts 14 bits of a side (RFC 9649 section
-/// 2.5), JPEG and AV1 count 16 (ITU-T T.81, B.2.2; AV1 section 5.5.1).
+/// 2.5), JPEG and AV1 count 16 (ITU-T T.81, B.2.2; AV1 section 5.5.1), of which libjpeg-turbo uses
+/// a little less. AVIF that takes longer than anybody waits is not begun.
 fn holds(format: Format, (width, height): (u32, u32)) -> bool {
+    if format == Format::Avif && u64::from(width) * u64::from(height) > MOST_AVIF_PIXELS {
+        return false;
+    }
     let longest = match format {
         Format::WebP => 16_383,
-        Format::Jpeg | Format::Avif => 65_535,
+        Format::Jpeg => 65_500,
+        Format::Avif => 65_535,
         Format::Png | Format::Gif | Format::Bmp | Format::Tiff => u32::MAX,
     };
     width.max(height) <= longest
