@@ -8,6 +8,8 @@ mod disk;
 mod django;
 #[path = "images/errors.rs"]
 mod errors;
+#[path = "images/help.rs"]
+mod help;
 #[path = "images/hints.rs"]
 mod hints;
 #[path = "images/moving.rs"]
