@@ -251,8 +251,9 @@ impl Worker {
                 let many = visits.saturating_add(broken) > 0
                     && chunk.end.offset.saturating_sub(chunk.start.offset) > CHUNK as u64 / 2;
                 state.sent = Some((Instant::now(), many));
-                self.reader.done(chunk.end);
+                // Counted first: what waits no more has been counted.
                 self.well(visits);
+                self.reader.done(chunk.end);
                 if self.policy.mode == ListMode::List {
                     let more = self.reader.wait(Duration::ZERO);
                     self.room.pushed(visits, length, trim, more);

@@ -256,8 +256,9 @@ impl Sink {
             Some(chunk) => {
                 let taken_to = Some((self.spool.id(), chunk.end));
                 let taken = self.store.take(chunk.records(), taken_to)?;
-                self.reader.done(chunk.end);
+                // Counted first: what waits no more has been counted.
                 self.counters.took(taken.stored);
+                self.reader.done(chunk.end);
                 self.tell(&taken);
                 if self.reader.wait(Duration::ZERO) {
                     Round::More
