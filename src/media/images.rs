@@ -95,6 +95,13 @@ impl Images {
             Err(fault) => return self.faulty(fault),
         };
         let recipes = wish.recipes(facts);
+        // What nearly all requests come to: the best there can be is at hand.
+        if let (Some(best), Some(store), false) =
+            (recipes.first(), self.media.opened(), wish.placeholder)
+            && let Some(Kept::Variant(variant)) = store.hot(&VariantKey::of(&source.key, best))
+        {
+            return self.hit(variant, true, &original);
+        }
         let orders: Vec<Order> = recipes
             .iter()
             .map(|recipe| Order {
