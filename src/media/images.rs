@@ -1,6 +1,6 @@
 //! A route's pictures: what a request wants of one is found, or made.
 
-use super::original::{Original, Source};
+use super::original::{Original, OriginalId, Source};
 use super::process::Media;
 use super::settings::ImagesPolicy;
 use super::sizes::Sizes;
@@ -81,6 +81,20 @@ impl Images {
         })
     }
 
+    /// What nearly all requests come to: the best there can be, at hand. `length`: the original's,
+    /// bytes.
+    pub fn at_hand(&self, id: OriginalId, length: u64, wish: &Wish) -> Option<Arc<Variant>> {
+        let source = self.media.sources.get(id, &self.terms.limits)?;
+        let recipes = wish.recipes(source.facts.as_ref().ok()?);
+        let key = VariantKey::of(&source.key, recipes.first()?);
+        let Kept::Variant(variant) = self.media.opened()?.hot(&key)? else {
+            return None;
+        };
+        self.media.tallies.hit();
+        self.media.tallies.saved(length, variant.body.len());
+        Some(variant)
+    }
+
     /// What this request gets of this original.
     pub async fn serve(&self, original: Original, wish: &Wish) -> Served {
         let source = match self.media.sources.get(original.id, &self.terms.limits) {
@@ -95,13 +109,6 @@ impl Images {
             Err(fault) => return self.faulty(fault),
         };
         let recipes = wish.recipes(facts);
-        // What nearly all requests come to: the best there can be is at hand.
-        if let (Some(best), Some(store), false) =
-            (recipes.first(), self.media.opened(), wish.placeholder)
-            && let Some(Kept::Variant(variant)) = store.hot(&VariantKey::of(&source.key, best))
-        {
-            return self.hit(variant, true, &original);
-        }
         let orders: Vec<Order> = recipes
             .iter()
             .map(|recipe| Order {

@@ -109,7 +109,17 @@ pub async fn choose(
         vary: vary(&wish),
         ..Dress::default()
     };
-    let entry = match images.serve(original(entry), &wish).await {
+    let (id, length) = (OriginalId(entry.stamp.parts()), entry.content.len());
+    let at_hand = (!wish.placeholder).then(|| images.at_hand(id, length, &wish));
+    let served = match at_hand.flatten() {
+        Some(variant) => Served::Variant {
+            variant,
+            settled: true,
+        },
+        // In a box: what it has to remember would make every request for a file larger.
+        None => Box::pin(images.serve(original(entry), &wish)).await,
+    };
+    let entry = match served {
         Served::Variant { variant, settled } => {
             dress.brief = !settled;
             Arc::new(derived(entry, &variant))
