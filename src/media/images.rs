@@ -125,11 +125,15 @@ impl Images {
             Looked::Settled => AS_IT_IS,
             Looked::Missing(order, better) => {
                 self.media.tallies.missed();
+                let settled = better.is_none();
+                let served = self
+                    .made_now(&original, &source, order, settled, wish)
+                    .await;
+                // After it: whether it is better shows beside what is there.
                 if let Some(better) = better {
                     self.order_later(&original, &source, better);
                 }
-                self.made_now(&original, &source, order, better.is_none(), wish)
-                    .await
+                served
             }
         };
         match served {
