@@ -83,16 +83,17 @@ impl Images {
 
     /// What nearly all requests come to: the best there can be, at hand. `length`: the original's,
     /// bytes.
-    pub fn at_hand(&self, id: OriginalId, length: u64, wish: &Wish) -> Option<Arc<Variant>> {
+    pub fn at_hand(&self, id: OriginalId, length: u64, wish: &Wish) -> Option<Served> {
+        if wish.placeholder {
+            return None;
+        }
         let source = self.media.sources.get(id, &self.terms.limits)?;
         let recipes = wish.recipes(source.facts.as_ref().ok()?);
         let key = VariantKey::of(&source.key, recipes.first()?);
         let Kept::Variant(variant) = self.media.opened()?.hot(&key)? else {
             return None;
         };
-        self.media.tallies.hit();
-        self.media.tallies.saved(length, variant.body.len());
-        Some(variant)
+        Some(self.hit(variant, true, length))
     }
 
     /// What this request gets of this original.
@@ -117,10 +118,10 @@ impl Images {
             })
             .collect();
         let served = match self.ready(&orders).await {
-            Looked::Best(variant) => self.hit(variant, true, &original),
+            Looked::Best(variant) => self.hit(variant, true, original.length),
             Looked::Good(variant, better) => {
                 self.order_later(&original, &source, better);
-                self.hit(variant, false, &original)
+                self.hit(variant, false, original.length)
             }
             Looked::Settled => AS_IT_IS,
             Looked::Missing(order, better) => {
@@ -142,14 +143,14 @@ impl Images {
         }
     }
 
-    fn hit(&self, variant: Arc<Variant>, settled: bool, original: &Original) -> Served {
+    fn hit(&self, variant: Arc<Variant>, settled: bool, original: u64) -> Served {
         self.media.tallies.hit();
         self.sent(variant, settled, original)
     }
 
-    fn sent(&self, variant: Arc<Variant>, settled: bool, original: &Original) -> Served {
+    fn sent(&self, variant: Arc<Variant>, settled: bool, original: u64) -> Served {
         let tallies = &self.media.tallies;
-        tallies.saved(original.length, variant.body.len());
+        tallies.saved(original, variant.body.len());
         Served::Variant { variant, settled }
     }
 
@@ -224,7 +225,7 @@ impl Images {
             return self.instead(original, source, wish).await;
         };
         match tokio::time::timeout(self.terms.wait, ticket).await {
-            Ok(Ok(Kept::Variant(variant))) => self.sent(variant, settled, original),
+            Ok(Ok(Kept::Variant(variant))) => self.sent(variant, settled, original.length),
             Ok(Ok(Kept::OriginalIsBest)) => Served::Original { settled },
             Ok(Err(fault)) => self.faulty(&fault),
             Err(_) => {
@@ -253,7 +254,7 @@ impl Images {
             })
         };
         match spawn_blocking(look).await.ok().flatten() {
-            Some(variant) => self.sent(variant, false, original),
+            Some(variant) => self.sent(variant, false, original.length),
             None => FOR_NOW,
         }
     }

@@ -110,12 +110,8 @@ pub async fn choose(
         ..Dress::default()
     };
     let (id, length) = (OriginalId(entry.stamp.parts()), entry.content.len());
-    let at_hand = (!wish.placeholder).then(|| images.at_hand(id, length, &wish));
-    let served = match at_hand.flatten() {
-        Some(variant) => Served::Variant {
-            variant,
-            settled: true,
-        },
+    let served = match images.at_hand(id, length, &wish) {
+        Some(served) => served,
         // In a box: what it has to remember would make every request for a file larger.
         None => Box::pin(images.serve(original(entry), &wish)).await,
     };
