@@ -267,6 +267,12 @@ impl Entry {
         }
     }
 
+    /// Whether this was made of that file, and not of another one with the same bytes: their times
+    /// may differ, and so may what their names say.
+    pub fn is_of(&self, file: &Entry) -> bool {
+        self.derived && self.stamp == file.stamp && self.immutable == file.immutable
+    }
+
     /// The file made beforehand in this coding.
     pub fn sibling(&self, coding: Coding) -> Option<&Content> {
         let sibling = self.siblings.get(coding.index())?.as_ref()?;

@@ -2,7 +2,9 @@
 
 use super::{ContentKey, Facts, Fault, Limits, probe};
 use bytes::Bytes;
-use quick_cache::sync::Cache;
+use foldhash::quality::RandomState;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -64,13 +66,21 @@ pub struct Source {
 /// What is known of originals, under the limits that they were judged by: routes may differ.
 #[derive(Debug)]
 pub struct Sources {
-    known: Cache<(OriginalId, Limits), Arc<Source>>,
+    known: Known,
 }
+
+type Known = Cache<(OriginalId, Limits), Arc<Source>, UnitWeighter, RandomState>;
 
 impl Default for Sources {
     fn default() -> Self {
         Sources {
-            known: Cache::new(REMEMBERED),
+            known: Cache::with(
+                REMEMBERED,
+                REMEMBERED as u64,
+                UnitWeighter,
+                RandomState::default(),
+                DefaultLifecycle::default(),
+            ),
         }
     }
 }

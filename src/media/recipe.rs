@@ -1,12 +1,16 @@
 //! What a variant is made like.
 
 use super::Format;
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt;
 
 /// Changes when the same recipe makes other bytes: variants kept by an older parvis are not used then.
 /// The numbers of formats and fits are part of it: they are counted in the order written.
 const EDITION: u32 = 1;
+
+/// Bytes of a SHA-256 (FIPS 180-4), and of a recipe as it is hashed.
+const HASH: usize = 32;
+const BYTES: usize = 20;
 
 /// How a picture is brought into a box of width and height (CSS Images 3, `object-fit`). Nothing is
 /// ever enlarged.
@@ -73,7 +77,7 @@ impl fmt::Display for Recipe {
 impl Recipe {
     /// All of it in few bytes: this is hashed for each request. Sides are at least 1, so that 0 says
     /// that there is none.
-    fn bytes(&self) -> [u8; 20] {
+    fn bytes(&self) -> [u8; BYTES] {
         let [w0, w1, w2, w3] = self.width.unwrap_or(0).to_be_bytes();
         let [h0, h1, h2, h3] = self.height.unwrap_or(0).to_be_bytes();
         let [e0, e1, e2, e3] = EDITION.to_be_bytes();
@@ -90,12 +94,12 @@ impl Recipe {
 /// What an original is, told by its bytes: their SHA-256. Whoever uploads files cannot make two
 /// that are told to be one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ContentKey(pub [u8; 32]);
+pub struct ContentKey(pub [u8; HASH]);
 
 impl ContentKey {
     /// The key of these bytes.
     pub fn of(original: &[u8]) -> Self {
-        let mut key = [0; 32];
+        let mut key = [0; HASH];
         let hash = digest(&SHA256, original);
         for (byte, of) in key.iter_mut().zip(hash.as_ref()) {
             *byte = *of;
@@ -111,11 +115,12 @@ pub struct VariantKey(pub [u8; 16]);
 impl VariantKey {
     /// The key of what this recipe makes of this original.
     pub fn of(original: &ContentKey, recipe: &Recipe) -> Self {
-        let mut hash = Context::new(&SHA256);
-        hash.update(&original.0);
-        hash.update(&recipe.bytes());
+        let mut whole = [0; HASH + BYTES];
+        let (first, rest) = whole.split_at_mut(HASH);
+        first.copy_from_slice(&original.0);
+        rest.copy_from_slice(&recipe.bytes());
         let mut key = [0; 16];
-        for (byte, of) in key.iter_mut().zip(hash.finish().as_ref()) {
+        for (byte, of) in key.iter_mut().zip(digest(&SHA256, &whole).as_ref()) {
             *byte = *of;
         }
         VariantKey(key)

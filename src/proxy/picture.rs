@@ -118,7 +118,7 @@ pub async fn choose(
     let entry = match served {
         Served::Variant { variant, settled } => {
             dress.brief = !settled;
-            Arc::new(derived(entry, &variant))
+            derived(entry, &variant)
         }
         Served::Original { settled } => {
             dress.brief = !settled;
@@ -182,8 +182,17 @@ pub fn read(content: &Content) -> io::Result<Bytes> {
     }
 }
 
-/// The variant, as a file that is sent.
-fn derived(original: &Entry, variant: &Variant) -> Entry {
+/// The variant, as a file that is sent. It is made of the variant once: nearly all pictures lie there
+/// under one name.
+fn derived(original: &Entry, variant: &Variant) -> Arc<Entry> {
+    let make = || Arc::new(derive(original, variant));
+    match variant.notes(make) {
+        Some(entry) if entry.is_of(original) => entry.clone(),
+        _ => make(),
+    }
+}
+
+fn derive(original: &Entry, variant: &Variant) -> Entry {
     let content = match &variant.body {
         media::Body::Memory(bytes) => Content::Memory(bytes.clone()),
         media::Body::Disk(file, length) => {

@@ -2,7 +2,7 @@
 //! What takes a look into a path, a user agent or a database is decided later, by the worker.
 
 use super::policy::SitePolicy;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderValue};
 use http::{HeaderMap, Method};
 
 /// A request whose answer has ended.
@@ -73,22 +73,70 @@ pub struct View {
     pub mobile: bool,
 }
 
-const SEC_CH_UA_MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");
-const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
-const PURPOSE: HeaderName = HeaderName::from_static("purpose");
-const X_MOZ: HeaderName = HeaderName::from_static("x-moz");
-const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
-const DNT: HeaderName = HeaderName::from_static("dnt");
-const X_APP_SOURCE: HeaderName = HeaderName::from_static("x-app-source");
-const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
-const HX_BOOSTED: HeaderName = HeaderName::from_static("hx-boosted");
-const HX_HISTORY: HeaderName = HeaderName::from_static("hx-history-restore-request");
+/// The fields of a request that tell of its visitor; of one that is there twice the first.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fields<'a> {
+    /// `User-Agent`.
+    pub user_agent: Option<&'a [u8]>,
+    /// `Referer`.
+    pub referrer: Option<&'a [u8]>,
+    /// `Accept-Language`.
+    pub language: Option<&'a [u8]>,
+    /// `Host`.
+    pub host: Option<&'a [u8]>,
+    /// `Sec-CH-UA`.
+    pub brands: Option<&'a [u8]>,
+    /// `Sec-CH-UA-Platform`.
+    pub platform: Option<&'a [u8]>,
+    mobile: Option<&'a [u8]>,
+    authorization: Option<&'a [u8]>,
+    app_source: Option<&'a [u8]>,
+    sec_purpose: Option<&'a [u8]>,
+    purpose: Option<&'a [u8]>,
+    x_moz: Option<&'a [u8]>,
+    gpc: Option<&'a [u8]>,
+    dnt: Option<&'a [u8]>,
+    hx_request: Option<&'a [u8]>,
+    hx_boosted: Option<&'a [u8]>,
+    hx_history: Option<&'a [u8]>,
+}
 
-/// Whether this may be a guest's page view.
+impl<'a> Fields<'a> {
+    /// Finds them in one pass: to ask the map for each costs more than all else that is done here.
+    fn of(request: &'a HeaderMap) -> Self {
+        let mut fields = Fields::default();
+        for (name, value) in request {
+            let field = match name.as_str() {
+                "user-agent" => &mut fields.user_agent,
+                "referer" => &mut fields.referrer,
+                "accept-language" => &mut fields.language,
+                "host" => &mut fields.host,
+                "sec-ch-ua" => &mut fields.brands,
+                "sec-ch-ua-platform" => &mut fields.platform,
+                "sec-ch-ua-mobile" => &mut fields.mobile,
+                "authorization" => &mut fields.authorization,
+                "x-app-source" => &mut fields.app_source,
+                "sec-purpose" => &mut fields.sec_purpose,
+                "purpose" => &mut fields.purpose,
+                "x-moz" => &mut fields.x_moz,
+                "sec-gpc" => &mut fields.gpc,
+                "dnt" => &mut fields.dnt,
+                "hx-request" => &mut fields.hx_request,
+                "hx-boosted" => &mut fields.hx_boosted,
+                "hx-history-restore-request" => &mut fields.hx_history,
+                _ => continue,
+            };
+            field.get_or_insert(value.as_bytes());
+        }
+        fields
+    }
+}
+
+/// Whether this may be a guest's page view, and the fields that tell of the guest.
 ///
 /// # Errors
 /// Why it is not.
-pub fn view(ended: &Ended<'_>, policy: &SitePolicy) -> Result<View, Skip> {
+pub fn view<'a>(ended: &Ended<'a>, policy: &SitePolicy) -> Result<(View, Fields<'a>), Skip> {
     let counts =
         *ended.method == Method::GET && (matches!(ended.status, 200..=299) || ended.status == 304);
     if !counts {
@@ -105,35 +153,33 @@ pub fn view(ended: &Ended<'_>, policy: &SitePolicy) -> Result<View, Skip> {
         Some(kind) if begins(kind, b"application/json") && !policy.api.is_empty() => true,
         _ => return Err(Skip::NoPage),
     };
-    if [&SEC_PURPOSE, &PURPOSE, &X_MOZ]
-        .iter()
-        .any(|name| asks_in_advance(request, name))
-    {
+    let fields = Fields::of(request);
+    let in_advance = [fields.sec_purpose, fields.purpose, fields.x_moz];
+    if in_advance.into_iter().flatten().any(asks_in_advance) {
         return Err(Skip::Prefetch);
     }
-    if (policy.gpc && is_one(request, &SEC_GPC)) || (policy.dnt && is_one(request, &DNT)) {
+    let is_one = |field: Option<&[u8]>| field == Some(b"1");
+    if (policy.gpc && is_one(fields.gpc)) || (policy.dnt && is_one(fields.dnt)) {
         return Err(Skip::Privacy);
     }
-    let authorization = request.get(AUTHORIZATION);
     if ended.known
-        || (policy.authorization && authorization.is_some())
+        || (policy.authorization && fields.authorization.is_some())
         || (!policy.cookies.is_empty() && has_cookie(request, &policy.cookies))
     {
         return Err(Skip::Authenticated);
     }
-    let bearer = authorization.is_some_and(|value| begins(value.as_bytes(), b"bearer "));
-    // htmx fetches whole pages too: for links that it took over, and to go back in history.
-    let partial = is_true(request, &HX_REQUEST)
-        && !is_true(request, &HX_BOOSTED)
-        && !is_true(request, &HX_HISTORY);
-    Ok(View {
+    let bearer = |value| begins(value, b"bearer ");
+    let is_true = |field: Option<&[u8]>| field.is_some_and(|v| v.eq_ignore_ascii_case(b"true"));
+    let view = View {
         json,
-        partial,
-        app: bearer || request.contains_key(X_APP_SOURCE),
-        mobile: request
-            .get(SEC_CH_UA_MOBILE)
-            .is_some_and(|value| value.as_bytes() == b"?1"),
-    })
+        // htmx fetches whole pages too: for links that it took over, and to go back in history.
+        partial: is_true(fields.hx_request)
+            && !is_true(fields.hx_boosted)
+            && !is_true(fields.hx_history),
+        app: fields.authorization.is_some_and(bearer) || fields.app_source.is_some(),
+        mobile: fields.mobile == Some(b"?1"),
+    };
+    Ok((view, fields))
 }
 
 fn begins(value: &[u8], with: &[u8]) -> bool {
@@ -144,22 +190,8 @@ fn begins(value: &[u8], with: &[u8]) -> bool {
 
 /// `Sec-Purpose: prefetch;prerender`, and what browsers sent before it: `Purpose: prefetch`,
 /// `X-Moz: prefetch`, `Purpose: preview`.
-fn asks_in_advance(request: &HeaderMap, name: &HeaderName) -> bool {
-    request.get(name).is_some_and(|value| {
-        begins(value.as_bytes(), b"prefetch") || begins(value.as_bytes(), b"preview")
-    })
-}
-
-fn is_one(request: &HeaderMap, name: &HeaderName) -> bool {
-    request
-        .get(name)
-        .is_some_and(|value| value.as_bytes() == b"1")
-}
-
-fn is_true(request: &HeaderMap, name: &HeaderName) -> bool {
-    request
-        .get(name)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+fn asks_in_advance(value: &[u8]) -> bool {
+    begins(value, b"prefetch") || begins(value, b"preview")
 }
 
 /// Whether the request has one of these cookies, with any value but an empty one (RFC 6265
@@ -183,6 +215,11 @@ fn has_cookie(request: &HeaderMap, names: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::HeaderName;
+
+    fn kind_of(ended: &Ended<'_>, policy: &SitePolicy) -> Result<View, Skip> {
+        view(ended, policy).map(|(view, _)| view)
+    }
 
     fn fields(list: &[(&'static str, &'static str)]) -> HeaderMap {
         list.iter()
@@ -221,7 +258,7 @@ mod tests {
             answer: &answer,
             known: false,
         };
-        view(&ended, &policy())
+        kind_of(&ended, &policy())
     }
 
     const PAGE: View = View {
@@ -330,7 +367,7 @@ mod tests {
             answer: &answer,
             known: true,
         };
-        assert_eq!(view(&ended, &policy()), Err(Skip::Authenticated));
+        assert_eq!(kind_of(&ended, &policy()), Err(Skip::Authenticated));
         let token = fields(&[("authorization", "Bearer abc")]);
         ended.request = &token;
         ended.known = false;
@@ -339,6 +376,6 @@ mod tests {
             ..policy()
         };
         let app = View { app: true, ..PAGE };
-        assert_eq!(view(&ended, &guests_have_tokens), Ok(app));
+        assert_eq!(kind_of(&ended, &guests_have_tokens), Ok(app));
     }
 }

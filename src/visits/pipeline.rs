@@ -141,8 +141,18 @@ impl Pipeline {
         self.enricher.keys.forget_before(earliest);
         self.spool.tend();
         let counts = self.spool.counts();
-        let waiting = counts.readers.iter().map(|reader| reader.waiting).max();
-        let waiting = waiting.unwrap_or(0);
+        let sinks = self.sinks.counters();
+        let bides = |name: &str| {
+            let mut sinks = sinks.iter();
+            sinks.any(|(sink, counters)| *sink == name && counters.is_biding())
+        };
+        let waiting = counts
+            .readers
+            .iter()
+            .filter(|reader| !bides(&reader.name))
+            .map(|reader| reader.waiting)
+            .max()
+            .unwrap_or(0);
         if waiting > self.policy.warn_at && !self.warned {
             self.warned = true;
             let spool_bytes = counts.bytes;

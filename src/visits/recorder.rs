@@ -13,7 +13,6 @@ use super::statistics::api::Desk;
 use super::visit::micros;
 use super::watching::Watching;
 use super::worker::{Apply, Message, Shared, work};
-use http::header::{ACCEPT_LANGUAGE, HOST, HeaderName, HeaderValue, REFERER, USER_AGENT};
 use prometheus::{IntCounter, IntCounterVec};
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -22,9 +21,6 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
-
-const SEC_CH_UA: HeaderName = HeaderName::from_static("sec-ch-ua");
-const SEC_CH_UA_PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
 
 /// A buffer is handed over when it has this many bytes: 200 to 600 views.
 const BUFFER: usize = 64 * 1024;
@@ -131,13 +127,9 @@ impl Recorder {
         ended: &Ended<'_>,
         facts: &Facts<'_>,
     ) {
-        let view = match guest::view(ended, site) {
-            Ok(view) => view,
+        let (view, fields) = match guest::view(ended, site) {
+            Ok(seen) => seen,
             Err(skip) => return self.skip(skip),
-        };
-        let field = |name: HeaderName| {
-            let value = ended.request.get(name);
-            value.map_or(&b""[..], HeaderValue::as_bytes)
         };
         let sighting = Sighting {
             site: site.index,
@@ -147,12 +139,12 @@ impl Recorder {
             view,
             client: facts.client,
             target: facts.target,
-            user_agent: field(USER_AGENT),
-            referrer: field(REFERER),
-            language: field(ACCEPT_LANGUAGE),
-            host: field(HOST),
-            brands: field(SEC_CH_UA),
-            platform: field(SEC_CH_UA_PLATFORM),
+            user_agent: fields.user_agent.unwrap_or_default(),
+            referrer: fields.referrer.unwrap_or_default(),
+            language: fields.language.unwrap_or_default(),
+            host: fields.host.unwrap_or_default(),
+            brands: fields.brands.unwrap_or_default(),
+            platform: fields.platform.unwrap_or_default(),
         };
         BUFFERED.with_borrow_mut(|buffer| {
             let same = buffer.policy.as_ref();

@@ -15,6 +15,8 @@ struct Counters {
     length: AtomicU64,
     failures: AtomicU64,
     down: AtomicBool,
+    /// Lets visits wait on purpose.
+    biding: AtomicBool,
     error: Mutex<Option<String>>,
 }
 
@@ -32,6 +34,16 @@ impl SinkCounters {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
         self.0.down.store(true, Ordering::Relaxed);
         *self.0.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
+    }
+
+    /// It lets visits wait on purpose, or does so no more.
+    pub fn bides(&self, biding: bool) {
+        self.0.biding.store(biding, Ordering::Relaxed);
+    }
+
+    /// Whether it lets visits wait on purpose: that they are many is no trouble then.
+    pub fn is_biding(&self) -> bool {
+        self.0.biding.load(Ordering::Relaxed)
     }
 
     /// So many visits went out of a list that was longer than it may be.

@@ -3,10 +3,10 @@
 use super::head::{self, Framed};
 use crate::wire::dechunk::{Dechunk, Piece};
 use crate::wire::http2::spelling::read_trailers;
-use crate::wire::http2::{Incoming, broken};
+use crate::wire::http2::{Gathered, Incoming, broken};
 use crate::wire::priority::Priority;
 use crate::wire::turns::{Turn, Turns};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::{Response, StatusCode};
 use std::io;
@@ -18,14 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const PIECE: usize = 64 * 1024;
 /// A body of so many bytes goes at once: waiting for others would help nobody.
 const SHORT: u64 = 16 * 1024;
-/// The longest head of an answer. pingora takes no longer ones from apps.
-const LONGEST_HEAD: usize = 1024 * 1024;
-
 /// What is written next of the answer.
 #[derive(Debug)]
 enum Answering {
     /// Its head, of which this was written so far.
-    Head(BytesMut),
+    Head(Gathered),
     /// So many bytes.
     Length(u64),
     Chunks(Box<Dechunk>),
@@ -76,7 +73,7 @@ impl Http2Stream {
             incoming: Incoming::new(body, shape.chunked),
             respond,
             send: None,
-            answering: Answering::Head(BytesMut::new()),
+            answering: Answering::Head(Gathered::default()),
             head_only: shape.head_only,
             websocket: shape.websocket,
             priority: shape.priority,
@@ -102,28 +99,14 @@ impl Http2Stream {
 
     /// Takes the next bytes of a head; how many belonged to it.
     fn take_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Answering::Head(so_far) = &mut self.answering else {
+        let Answering::Head(head) = &mut self.answering else {
             return Ok(0);
         };
-        let before = so_far.len();
-        // The empty line may have begun in what came before.
-        let from = before.saturating_sub(3);
-        so_far.extend_from_slice(bytes);
-        let tail = so_far.get(from..).unwrap_or_default();
-        let Some(end) = memchr::memmem::find(tail, b"\r\n\r\n") else {
-            if so_far.len() > LONGEST_HEAD {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the answer's head is too long",
-                ));
-            }
-            return Ok(bytes.len());
-        };
-        let length = from.saturating_add(end).saturating_add(4);
-        let head = so_far.split_to(length).freeze();
-        self.answering = Answering::Head(BytesMut::new());
-        self.answer(&head)?;
-        Ok(length.saturating_sub(before))
+        let (used, head) = head.take(bytes)?;
+        if let Some(head) = head {
+            self.answer(&head)?;
+        }
+        Ok(used)
     }
 
     /// Sends a head.

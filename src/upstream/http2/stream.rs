@@ -5,8 +5,8 @@ use super::link::Place;
 use crate::wire::Fault;
 use crate::wire::dechunk::{Dechunk, Piece};
 use crate::wire::http2::spelling::read_trailers;
-use crate::wire::http2::{Incoming, broken};
-use bytes::{Buf, Bytes, BytesMut};
+use crate::wire::http2::{Gathered, Incoming, broken};
+use bytes::{Buf, Bytes};
 use h2::SendStream;
 use h2::client::ResponseFuture;
 use http::Method;
@@ -17,14 +17,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
-/// The longest head of a request. Those of clients were bounded when they came.
-const LONGEST_HEAD: usize = 1024 * 1024;
-
 /// What is written next of the request.
 #[derive(Debug)]
 enum Asking {
     /// Its head, of which this was written so far.
-    Head(BytesMut),
+    Head(Gathered),
     /// So many bytes.
     Length(u64),
     Chunks(Box<Dechunk>),
@@ -57,7 +54,7 @@ impl AppStream {
     /// A stream of which nothing was sent.
     pub fn new(place: Place) -> Self {
         AppStream {
-            asking: Asking::Head(BytesMut::new()),
+            asking: Asking::Head(Gathered::default()),
             answer: Answer::Awaited(None, VecDeque::new()),
             send: None,
             head_only: false,
@@ -157,25 +154,14 @@ impl AppStream {
 
     /// Takes the next bytes of a head; how many belonged to it.
     fn take_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Asking::Head(so_far) = &mut self.asking else {
+        let Asking::Head(head) = &mut self.asking else {
             return Ok(0);
         };
-        let before = so_far.len();
-        // The empty line may have begun in what came before.
-        let from = before.saturating_sub(3);
-        so_far.extend_from_slice(bytes);
-        let tail = so_far.get(from..).unwrap_or_default();
-        let Some(end) = memchr::memmem::find(tail, b"\r\n\r\n") else {
-            if so_far.len() > LONGEST_HEAD {
-                let what = "the request's head is too long";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-            }
-            return Ok(bytes.len());
-        };
-        let length = from.saturating_add(end).saturating_add(4);
-        let head = so_far.split_to(length).freeze();
-        self.ask(&head)?;
-        Ok(length.saturating_sub(before))
+        let (used, head) = head.take(bytes)?;
+        if let Some(head) = head {
+            self.ask(&head)?;
+        }
+        Ok(used)
     }
 
     /// Sends a head.

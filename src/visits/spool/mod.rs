@@ -125,6 +125,17 @@ impl Spool {
         locked(&self.log).set_most(most);
     }
 
+    /// How many records came to the disk since the spool was made.
+    pub fn appended(&self) -> u64 {
+        locked(&self.log).appended()
+    }
+
+    /// Whether a sink may let records wait: no more than a fourth of the room is taken, and the disk
+    /// takes what comes.
+    pub fn is_roomy(&self) -> bool {
+        locked(&self.log).is_roomy()
+    }
+
     /// What is in it.
     pub fn counts(&self) -> Counts {
         locked(&self.log).counts()

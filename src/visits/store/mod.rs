@@ -23,6 +23,7 @@ mod keep;
 mod policy;
 mod raw;
 mod recent;
+mod rush;
 mod schema;
 mod sink;
 mod spans;
@@ -269,13 +270,16 @@ impl Store {
         *locked(&self.claim) = None;
     }
 
+    /// Whether no day is to be counted again.
+    fn is_settled(&self) -> bool {
+        let board = locked(&self.board);
+        !board.forgetful && board.stale().is_empty()
+    }
+
     /// Counts the raw rows of days that need it. Does nothing otherwise.
     fn settle(&self) -> Result<(), Failure> {
-        {
-            let board = locked(&self.board);
-            if !board.forgetful && board.stale().is_empty() {
-                return Ok(());
-            }
+        if self.is_settled() {
+            return Ok(());
         }
         let mut main = locked(&self.db);
         let db = self.connected(&mut main)?;

@@ -2,6 +2,7 @@
 
 use super::batch::Taken;
 use super::keep::Steady;
+use super::rush::Rush;
 use super::trouble::{Failure, Kind};
 use super::{Store, locked};
 use crate::visits::sink::SinkCounters;
@@ -227,18 +228,30 @@ impl Sink {
                 (Round::None, Some(_)) => return,
                 (_, Some(end)) if Instant::now() >= end => return,
                 (_, Some(_)) | (Round::More, None) => {}
-                (Round::Some, None) => {
-                    self.orders.pause(GATHER);
-                }
+                (Round::Some, None) => self.gather(),
                 (Round::None, None) if self.spool.is_closed() => {
                     self.orders.pause(LOOK);
                 }
                 (Round::None, None) => {
                     if self.reader.wait(LOOK) {
-                        self.orders.pause(GATHER);
+                        self.gather();
                     }
                 }
             }
+        }
+    }
+
+    /// Waits until a transaction pays, and in a rush for its end: unless there are orders, days are
+    /// to be counted again, or the spool has not much room.
+    fn gather(&self) {
+        self.counters.bides(false);
+        let mut rush = Rush::watch(Instant::now(), self.spool.appended());
+        while self.orders.pause(GATHER).is_none()
+            && rush.goes_on(Instant::now(), self.spool.appended())
+            && self.spool.is_roomy()
+            && self.store.is_settled()
+        {
+            self.counters.bides(true);
         }
     }
 
@@ -307,6 +320,7 @@ impl Sink {
     }
 
     fn ill(&mut self, failure: &Failure) {
+        self.counters.bides(false);
         self.counters.failed(&failure.trouble.0);
         if self.trouble != Some(failure.kind) {
             tracing::warn!("visits wait in the spool: {}", failure.trouble);

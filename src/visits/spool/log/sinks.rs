@@ -140,6 +140,17 @@ impl Log {
         self.free();
     }
 
+    /// How many records came to the disk since the spool was made.
+    pub fn appended(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether a sink may let records wait: no more than a fourth of the room is taken, and the disk
+    /// takes what comes.
+    pub fn is_roomy(&self) -> bool {
+        self.bytes <= self.most / 4 && self.held.is_empty()
+    }
+
     pub fn counts(&self) -> Counts {
         let oldest = self
             .segments

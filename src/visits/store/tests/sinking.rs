@@ -56,6 +56,24 @@ fn what_is_in_the_spool_comes_into_the_database_once() {
 }
 
 #[test]
+fn in_a_rush_visits_wait_and_then_are_stored() {
+    let mut bench = Bench::new("UTC");
+    let (spool, store) = (spool(&bench), bench.shared());
+    let counters = SinkCounters::default();
+    let sink = StoreSink::start(store.clone(), spool.clone(), counters.clone()).unwrap();
+    let mut came = 0;
+    wait_for("the rush was noticed", || {
+        append(&spool, (came..came + 1000).map(|n| (NOON + n, n as u64)));
+        came += 1000;
+        counters.is_biding()
+    });
+    wait_for("stored", || counters.delivered() == came as u64);
+    wait_for("no rush any more", || !counters.is_biding());
+    sink.end(Duration::from_secs(20));
+    assert_eq!(told(&store, "shop"), [(TODAY, came as u64, came as u64)]);
+}
+
+#[test]
 fn the_database_knows_better_than_the_cursor() {
     let mut bench = Bench::new("UTC");
     let first = spool(&bench);
