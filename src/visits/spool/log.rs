@@ -299,7 +299,7 @@ impl Log {
     }
 
     /// Where the next record will be, or a place before it with no record between.
-    fn end(&self) -> Position {
+    pub fn end(&self) -> Position {
         match self.segments.back() {
             Some(last) => Position {
                 segment: last.number,

@@ -130,6 +130,11 @@ impl Spool {
         locked(&self.log).appended()
     }
 
+    /// Behind the last record.
+    pub fn end(&self) -> Position {
+        locked(&self.log).end()
+    }
+
     /// Whether a sink may let records wait: no more than a fourth of the room is taken, and the disk
     /// takes what comes.
     pub fn is_roomy(&self) -> bool {

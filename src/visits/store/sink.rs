@@ -6,7 +6,7 @@ use super::rush::Rush;
 use super::trouble::{Failure, Kind};
 use super::{Store, locked};
 use crate::visits::sink::SinkCounters;
-use crate::visits::spool::{Reader, Spool};
+use crate::visits::spool::{Position, Reader, Spool};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -94,6 +94,7 @@ impl StoreSink {
                     let sink = Sink {
                         steady: Steady::new(taken.now(), Instant::now()),
                         store: taken.clone(),
+                        goal: spool.end(),
                         spool,
                         reader,
                         counters,
@@ -188,15 +189,18 @@ struct Sink {
     steady: Steady,
     /// When housekeeping is due.
     keep: Instant,
+    /// The spool's end when it was decided to take what is there: visits come while others are
+    /// stored, and without a goal that would never end in a rush.
+    goal: Position,
     told_unreadable: bool,
     told_moved: bool,
 }
 
 /// What a round found.
 enum Round {
-    /// There was a full batch, and there is more.
+    /// There was a batch, and there is more.
     More,
-    /// The spool has been emptied.
+    /// All was taken that was there when it was begun.
     Some,
     /// There was nothing.
     None,
@@ -205,6 +209,7 @@ enum Round {
 impl Sink {
     fn run(mut self) {
         loop {
+            let told = self.orders.given().is_some();
             let round = self.round();
             let end = self.orders.given();
             let next = match round {
@@ -225,7 +230,8 @@ impl Sink {
                 }
             };
             match (next, end) {
-                (Round::None, Some(_)) => return,
+                // What came before the order is taken: one that came meanwhile has another round.
+                (Round::None, Some(_)) if told => return,
                 (_, Some(end)) if Instant::now() >= end => return,
                 (_, Some(_)) | (Round::More, None) => {}
                 (Round::Some, None) => self.gather(),
@@ -243,7 +249,7 @@ impl Sink {
 
     /// Waits until a transaction pays, and in a rush for its end: unless there are orders, days are
     /// to be counted again, or the spool has not much room.
-    fn gather(&self) {
+    fn gather(&mut self) {
         self.counters.bides(false);
         let mut rush = Rush::watch(Instant::now(), self.spool.appended());
         while self.orders.pause(GATHER).is_none()
@@ -253,6 +259,7 @@ impl Sink {
         {
             self.counters.bides(true);
         }
+        self.goal = self.spool.end();
     }
 
     fn round(&mut self) -> Result<Round, Failure> {
@@ -273,7 +280,7 @@ impl Sink {
                 self.counters.took(taken.stored);
                 self.reader.done(chunk.end);
                 self.tell(&taken);
-                if self.reader.wait(Duration::ZERO) {
+                if chunk.end < self.goal && self.reader.wait(Duration::ZERO) {
                     Round::More
                 } else {
                     Round::Some
