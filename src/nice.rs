@@ -12,6 +12,15 @@ pub fn give_way_to_all() {
     lower(19);
 }
 
+/// Has the calling thread, which keeps its share, wait for its turn: else what has slept gets a
+/// processor at once, and the thread that serves requests there loses it, a hundred times a second
+/// (`SCHED_BATCH`, sched(7)).
+pub fn wait_for_turn() {
+    let usual = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameter is read during the call only; 0 means the calling thread.
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const usual) };
+}
+
 fn lower(nice: libc::c_int) {
     // SAFETY: a plain system call without pointers; 0 means the calling thread, on Linux.
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };

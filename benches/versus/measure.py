@@ -19,6 +19,10 @@ MEMORY_EVERY_SECONDS = 0.25
 LOADS = {"wrk": wrk, "h2load": h2load, "handshakes": handshakes}
 
 
+# The name of parvis's threads that serve requests.
+SERVING = "worker"
+
+
 @dataclass
 class Measurement:
     """One server, one row, one round. A request is a handshake where a row makes only these."""
@@ -40,7 +44,7 @@ class Measurement:
     @property
     def request_cpu_us(self):
         """That of parvis's threads that serve requests."""
-        return self.threads_us.get("worker", 0)
+        return self.threads_us.get(SERVING, 0)
 
     @property
     def per_cpu_second(self):
@@ -83,10 +87,12 @@ def load(server, row, seconds, connections, answer):
         raise wrong(error) from error
     if not summary.requests:
         raise wrong("not one answer")
+    serving = server.process.cpu_seconds_of_threads()
     if server.visits:
         server.visits.wait(visits + summary.requests)
     cpu = server.process.cpu_seconds() - before
-    threads = server.process.cpu_seconds_of_threads()
+    # What those who serve requests do while the rest is waited for is none of the requests'.
+    threads = {**server.process.cpu_seconds_of_threads(), SERVING: serving.get(SERVING, 0)}
     return Measurement(
         rps=summary.requests / summary.seconds,
         cpu_us=cpu * 1e6 / summary.requests,

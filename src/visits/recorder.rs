@@ -91,7 +91,10 @@ impl Recorder {
         let (counted, told) = (tallies.clone(), shared.clone());
         let worker = std::thread::Builder::new()
             .name("visits".to_string())
-            .spawn(move || work(&messages, &counted, &told))?;
+            .spawn(move || {
+                crate::nice::wait_for_turn();
+                work(&messages, &counted, &told);
+            })?;
         let skipped = Skip::COUNTED
             .iter()
             .map(|skip| (*skip, tallies.skipped.with_label_values(&[skip.name()])))
