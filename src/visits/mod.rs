@@ -13,7 +13,8 @@
 //!
 //! A request's thread tests a few fields and copies a few hundred bytes: nothing is parsed, looked
 //! up or written there. The spool is what survives: a sink that is away, slow or killed goes on
-//! where it was, and neither loses a visit nor has one twice.
+//! where it was, and neither loses a visit nor has one twice. While visits come thick and fast they
+//! wait there for the database, which costs more than all the rest.
 
 pub mod address;
 mod agent;
