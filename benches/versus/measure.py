@@ -92,7 +92,9 @@ def load(server, row, seconds, connections, answer):
         server.visits.wait(visits + summary.requests)
     cpu = server.process.cpu_seconds() - before
     # What those who serve requests do while the rest is waited for is none of the requests'.
-    threads = {**server.process.cpu_seconds_of_threads(), SERVING: serving.get(SERVING, 0)}
+    threads = server.process.cpu_seconds_of_threads()
+    if SERVING in serving:
+        threads[SERVING] = serving[SERVING]
     return Measurement(
         rps=summary.requests / summary.seconds,
         cpu_us=cpu * 1e6 / summary.requests,

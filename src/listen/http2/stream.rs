@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const PIECE: usize = 64 * 1024;
 /// A body of so many bytes goes at once: waiting for others would help nobody.
 const SHORT: u64 = 16 * 1024;
+
 /// What is written next of the answer.
 #[derive(Debug)]
 enum Answering {
