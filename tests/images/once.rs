@@ -58,6 +58,42 @@ fn the_same_picture_under_another_name_is_not_made_again() {
 }
 
 /// Of the same length, with the same time: nothing but its content tells.
+/// What is kept of an answer with a variant must not give one original the time of another.
+#[test]
+fn two_originals_with_the_same_bytes_have_one_variant_and_times_of_their_own() {
+    let folder = painted("Image.new('RGB', (300, 200), (220, 10, 10)).save('a.jpg', quality=95)\n");
+    let bytes = original(&folder, "a.jpg");
+    let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_577_836_800);
+    for (name, age) in [("one.jpg", 0), ("other.jpg", 86_400)] {
+        let path = folder.join("root").join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let when = written - std::time::Duration::from_secs(age);
+        file.set_times(FileTimes::new().set_modified(when)).unwrap();
+    }
+    let parvis = serve(&folder, "");
+    let one = (
+        "/one.jpg?w=150&format=webp",
+        "Wed, 01 Jan 2020 00:00:00 GMT",
+    );
+    let other = (
+        "/other.jpg?w=150&format=webp",
+        "Tue, 31 Dec 2019 00:00:00 GMT",
+    );
+    let mut tags = Vec::new();
+    for (path, when) in [one, other, one, other] {
+        let answer = picture(&parvis, path, CURL, "image/webp");
+        assert_eq!(
+            answer.field("last-modified").as_deref(),
+            Some(when),
+            "{path}"
+        );
+        tags.push(etag(&answer));
+    }
+    tags.dedup();
+    assert_eq!(tags.len(), 1, "{tags:?}");
+}
+
 #[test]
 fn a_changed_original_is_never_answered_with_the_old_picture() {
     let folder = painted(
